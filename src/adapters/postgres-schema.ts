@@ -1,0 +1,93 @@
+/** The DDL that `observer schema` prints: for a new installation, and safe to apply again. */
+
+export interface SchemaOptions {
+  /** The restricted role to create and grant to; null prints no grants. */
+  readonly role: string | null;
+  /** The schema that holds the tables; null leaves it to the session's search_path. */
+  readonly schema: string | null;
+}
+
+export const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** Columns that the Observer reads and writes; the grants are made of these, and `observer check` looks for them. */
+export const WORKSPACES_READ = ["id", "operation", "deleted_at", "conditions", "observed_at"] as const;
+export const WORKSPACES_WRITTEN = ["conditions", "observed_at"] as const;
+
+export const OWN_TABLES_DDL = {
+  observer_lease: `create table if not exists observer_lease (
+  scope      text        primary key,
+  holder     text        not null,
+  epoch      bigint      not null,
+  expires_at timestamptz not null
+) with (fillfactor = 50);`,
+  observer_status: `create table if not exists observer_status (
+  instance   text        primary key,
+  updated_at timestamptz not null,
+  status     jsonb       not null
+) with (fillfactor = 50);`,
+} as const;
+
+const WORKSPACES_DDL = `-- Where a platform has its own table, this one is left as it is: it needs these columns, and may have more.
+-- The fill factor leaves room on each page, so that an update of conditions stays on it and touches no index.
+create table if not exists workspaces (
+  id            text        primary key,
+  phase         text        not null default 'PENDING',
+  operation     text        not null default 'NONE',
+  op_started_at timestamptz,
+  op_id         text,
+  archive_key   text,
+  error_count   integer     not null default 0,
+  error_reason  text,
+  home_ctx      jsonb,
+  conditions    jsonb       not null default '{}',
+  observed_at   timestamptz,
+  created_at    timestamptz not null default now(),
+  deleted_at    timestamptz
+) with (fillfactor = 70);`;
+
+export function schemaDdl({ role, schema }: SchemaOptions): string {
+  const parts = [
+    '-- Tables of the Observer. Safe to apply again: observer schema | psql "$DATABASE_URL"',
+    "begin;",
+    ...(schema === null
+      ? []
+      : [
+          `create schema if not exists ${quoteIdentifier(schema)};`,
+          `set local search_path = ${quoteIdentifier(schema)};`,
+        ]),
+    WORKSPACES_DDL,
+    "-- Who writes: one row per lease. Lost or emptied, it is made anew at the next start.",
+    OWN_TABLES_DDL.observer_lease,
+    "-- What each instance says of itself, at one row per cycle.",
+    OWN_TABLES_DDL.observer_status,
+    ...(role === null ? [] : [roleDdl(role, schema)]),
+    "commit;",
+  ];
+  return `${parts.join("\n\n")}\n`;
+}
+
+function roleDdl(role: string, schema: string | null): string {
+  const name = quoteIdentifier(role);
+  const lines = [
+    `-- The restricted role. It can write two columns of workspaces and nothing else there.`,
+    `do $do$ begin
+  if not exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(role)}) then
+    create role ${name} login;
+  end if;
+end $do$;`,
+    schema === null
+      ? `do $do$ begin
+  execute format('grant usage on schema %I to %I', current_schema(), ${quoteLiteral(role)});
+end $do$;`
+      : `grant usage on schema ${quoteIdentifier(schema)} to ${name};`,
+    `revoke all on workspaces, observer_lease, observer_status from ${name};`,
+    `grant select (${WORKSPACES_READ.join(", ")}) on workspaces to ${name};`,
+    `grant update (${WORKSPACES_WRITTEN.join(", ")}) on workspaces to ${name};`,
+    `grant select, insert, update on observer_lease to ${name};`,
+    `grant select, insert, update, delete on observer_status to ${name};`,
+    ...(schema === null ? [] : [`alter role ${name} set search_path = ${quoteIdentifier(schema)};`]),
+    `-- Then give it a password: \\password ${role.replaceAll("\n", " ")}`,
+  ];
+  return lines.join("\n");
+}

@@ -1,0 +1,190 @@
+/**
+ * Every statement of a cycle, named and whole. Table names are unqualified: `search_path` decides.
+ *
+ * Stamps are text of one fixed width in UTC (instant.ts), so that `collate "C"` orders them in time and no stored
+ * text, whoever wrote it, can fail a cast and with it the whole batch.
+ */
+
+import { formatInstant } from "../observer/instant.ts";
+import type { Lease, RowWrite } from "../observer/ports.ts";
+import type { Tx } from "./postgres-client.ts";
+
+const NOW_TEXT = `to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const STAMP = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+
+export interface LeaseRow {
+  readonly holder: string;
+  readonly epoch: string;
+  readonly mine: boolean;
+  readonly now: string;
+}
+
+/**
+ * Takes the lease if there is none, or if it has expired. A lease that would live longer than any lease does comes
+ * from before the database's clock went back; it must not block for that long. Owns `observer_lease`.
+ */
+export async function acquireLease(
+  tx: Tx,
+  scope: string,
+  holder: string,
+  leaseMs: number,
+): Promise<LeaseRow> {
+  const [row] = await tx<LeaseRow[]>`
+    with taken as (
+      insert into observer_lease as lease (scope, holder, epoch, expires_at)
+      values (${scope}, ${holder}, 1, clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond')
+      on conflict (scope) do update
+        set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
+        where lease.expires_at <= clock_timestamp()
+           or lease.expires_at > clock_timestamp() + 2 * ${leaseMs}::float8 * interval '1 millisecond'
+      returning holder, epoch
+    )
+    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now from taken
+    union all
+    select holder, epoch::text, false, ${tx.unsafe(NOW_TEXT)}
+      from observer_lease where scope = ${scope} and not exists (select from taken)
+    limit 1`;
+  if (row === undefined) throw new Error("observer_lease has no row after an insert: is it a table?");
+  return row;
+}
+
+/** Extends the lease if the epoch is still ours, and reads the clock. Owns `observer_lease.expires_at`. */
+export async function renewLease(tx: Tx, lease: Lease, leaseMs: number): Promise<LeaseRow> {
+  const [row] = await tx<LeaseRow[]>`
+    with renewed as (
+      update observer_lease
+         set expires_at = clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond'
+       where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint
+      returning holder, epoch
+    )
+    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now from renewed
+    union all
+    select '', '', false, ${tx.unsafe(NOW_TEXT)} where not exists (select from renewed)`;
+  return row!;
+}
+
+/** Lets the lease expire at once, if it is still ours. */
+export async function releaseLease(tx: Tx, lease: Lease): Promise<void> {
+  await tx`
+    update observer_lease set expires_at = clock_timestamp()
+     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`;
+}
+
+export async function readClock(tx: Tx): Promise<string> {
+  const [row] = await tx<{ now: string }[]>`select ${tx.unsafe(NOW_TEXT)} as now`;
+  return row!.now;
+}
+
+export interface LoadedRow {
+  readonly id: string;
+  readonly in_flight: boolean;
+  readonly deleted: boolean;
+  readonly conditions: unknown;
+  readonly observed_at: string | null;
+}
+
+/**
+ * Rows that are to be observed: those not deleted, and deleted ones that still show a resource, so that the WC can
+ * see the deletion finish. Reads id, operation, deleted_at, conditions, observed_at.
+ */
+export const loadWorkspaces = (tx: Tx): Promise<LoadedRow[]> =>
+  tx<LoadedRow[]>`
+    select id::text as id,
+           coalesce(operation::text, 'NONE') <> 'NONE' as in_flight,
+           deleted_at is not null as deleted,
+           conditions,
+           to_char(observed_at at time zone 'utc', ${tx.unsafe(STAMP)}) as observed_at
+      from workspaces
+     where deleted_at is null
+        or 'object' in (jsonb_typeof(conditions -> 'container'),
+                        jsonb_typeof(conditions -> 'volume'),
+                        jsonb_typeof(conditions -> 'archive'))`;
+
+export interface SavedRow {
+  readonly leases: number;
+  /** Of the rows given, those that were not written: locked by somebody else or gone (false), or fenced (true). */
+  readonly missed: readonly { readonly id: string; readonly fenced: boolean }[];
+}
+
+/**
+ * The one statement that writes. It renews the lease, or else does nothing at all; it skips rows that somebody else
+ * holds locked (P11); it leaves rows alone that hold a newer stamp for any source written here (P3), unless that
+ * stamp lies in the database's future. Owns `workspaces.conditions` and `workspaces.observed_at` (P4).
+ *
+ * The fence is checked on the row's latest version: the row is locked first, and an update under READ COMMITTED
+ * checks its conditions anew on what it finds after the lock.
+ *
+ * @param idType the type of `workspaces.id`, as the catalog spells it
+ */
+export async function saveConditions(
+  tx: Tx,
+  lease: Lease,
+  leaseMs: number,
+  idType: string,
+  writes: readonly RowWrite[],
+): Promise<SavedRow> {
+  const rows = writes.map((write) => ({
+    id: write.id,
+    set: write.set,
+    observed: write.observed,
+    drop: write.drop,
+    observed_at: write.observedAt === null ? null : formatInstant(write.observedAt),
+  }));
+  const [row] = await tx<SavedRow[]>`
+    with lease as (
+      update observer_lease
+         set expires_at = clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond'
+       where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint
+      returning epoch
+    ),
+    input as materialized (
+      select *
+        from jsonb_to_recordset(${tx.json(rows as never)}) as input
+             (id ${tx.unsafe(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text)
+    ),
+    target as materialized (
+      select workspaces.id
+        from workspaces join input on input.id = workspaces.id
+       where exists (select from lease)
+         for no key update of workspaces skip locked
+    ),
+    written as (
+      update workspaces
+         set conditions =
+               case when jsonb_typeof(conditions) = 'object' then conditions else '{}' end
+               - array(select jsonb_array_elements_text(input."drop"))
+               || input."set"
+               || jsonb_build_object('observed',
+                    case when jsonb_typeof(conditions -> 'observed') = 'object'
+                         then conditions -> 'observed' else '{}' end
+                    - array(select jsonb_array_elements_text(input."drop"))
+                    || input.observed),
+             observed_at = input.observed_at::timestamptz
+        from input join target on target.id = input.id
+       where workspaces.id = input.id
+         and not exists (
+           select from jsonb_each_text(input.observed) as fresh (source, stamp)
+            where (conditions #>> array['observed', fresh.source]) collate "C" > fresh.stamp
+              and (conditions #>> array['observed', fresh.source]) collate "C" <= ${tx.unsafe(NOW_TEXT)})
+      returning workspaces.id
+    )
+    select (select count(*)::int from lease) as leases,
+           (select coalesce(jsonb_agg(jsonb_build_object('id', input.id::text, 'fenced', target.id is not null)), '[]')
+              from input
+                   left join target on target.id = input.id
+                   left join written on written.id = input.id
+             where written.id is null) as missed`;
+  return row!;
+}
+
+/** This instance's row; rows of instances that were silent for a day are removed. Owns `observer_status`. */
+export async function reportStatus(tx: Tx, instance: string, status: unknown): Promise<void> {
+  await tx`
+    with gone as (
+      delete from observer_status
+       where updated_at < clock_timestamp() - interval '1 day' and instance <> ${instance}
+    )
+    insert into observer_status (instance, updated_at, status)
+    values (${instance}, clock_timestamp(), ${tx.json(status as never)})
+    on conflict (instance) do update set updated_at = excluded.updated_at, status = excluded.status`;
+}

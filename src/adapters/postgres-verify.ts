@@ -1,0 +1,130 @@
+/**
+ * Are the tables there, of the right shape, and may this role do what it has to? Asked of the catalog, so that
+ * nothing has to be tried out. Used at start, and item by item by `observer check`.
+ */
+import type { PostgresClient, Tx } from "./postgres-client.ts";
+import { OWN_TABLES_DDL, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
+
+export interface SchemaFindings {
+  /** What keeps the Observer from working at all: one sentence each, with what to do. */
+  readonly problems: readonly string[];
+  /** The type of `workspaces.id`, as the catalog spells it. */
+  readonly idType: string;
+  readonly hasStatusTable: boolean;
+  /** What it does without. */
+  readonly missing: readonly string[];
+}
+
+interface ColumnRow {
+  readonly table_name: string;
+  readonly name: string;
+  readonly type: string;
+  readonly may_select: boolean;
+  readonly may_update: boolean;
+}
+interface TableRow {
+  readonly table_name: string;
+  readonly exists: boolean;
+  readonly may_select: boolean;
+  readonly may_insert: boolean;
+  readonly may_update: boolean;
+}
+
+const APPLY = "run `observer schema | psql` as the owner";
+const GRANT = "run `observer schema --role NAME | psql` as the owner";
+
+export async function verifySchema(client: PostgresClient, signal: AbortSignal): Promise<SchemaFindings> {
+  return client.transaction("Cannot inspect the schema", signal, inspect);
+}
+
+/** Makes the Observer's own tables where the role may; leaves everything as it is where it may not. */
+export async function createOwnTables(
+  client: PostgresClient,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const created: string[] = [];
+  for (const [table, ddl] of Object.entries(OWN_TABLES_DDL)) {
+    await client.transaction(`Cannot create ${table}`, signal, async (tx) => {
+      const [row] = await tx<{ wanted: boolean }[]>`
+        select to_regclass(${table}) is null
+           and coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) as wanted`;
+      if (!row?.wanted) return;
+      await tx.unsafe(ddl);
+      created.push(table);
+    });
+  }
+  return created;
+}
+
+async function inspect(tx: Tx): Promise<SchemaFindings> {
+  const tables = await tx<TableRow[]>`
+    select name as table_name, oid is not null as exists,
+           coalesce(has_table_privilege(oid, 'SELECT'), false) as may_select,
+           coalesce(has_table_privilege(oid, 'INSERT'), false) as may_insert,
+           coalesce(has_table_privilege(oid, 'UPDATE'), false) as may_update
+      from unnest(array['workspaces', 'observer_lease', 'observer_status']) as name,
+           lateral (select to_regclass(name)::oid as oid) as found`;
+  const columns = await tx<ColumnRow[]>`
+    select 'workspaces' as table_name, attname::text as name, format_type(atttypid, null) as type,
+           has_column_privilege(attrelid, attnum, 'SELECT') as may_select,
+           has_column_privilege(attrelid, attnum, 'UPDATE') as may_update
+      from pg_catalog.pg_attribute
+     where attrelid = to_regclass('workspaces') and attnum > 0 and not attisdropped`;
+  const [where] = await tx<{ place: string; role: string }[]>`
+    select current_database() || ', search_path ' || current_setting('search_path') as place,
+           current_user::text as role`;
+  const table = (name: string) => tables.find((row) => row.table_name === name && row.exists);
+  const problems: string[] = [];
+  const missing: string[] = [];
+
+  if (!table("workspaces")) problems.push(`there is no table workspaces in ${where?.place}; ${APPLY}`);
+  else problems.push(...columnProblems(columns, where?.role ?? "this role"));
+
+  const lease = table("observer_lease");
+  if (!lease) problems.push(`there is no table observer_lease in ${where?.place}; ${APPLY}`);
+  else if (!(lease.may_select && lease.may_insert && lease.may_update)) {
+    problems.push(`${where?.role} may not select, insert and update observer_lease; ${GRANT}`);
+  }
+  const status = table("observer_status");
+  if (!status)
+    missing.push(`there is no table observer_status, so nobody can read there who observes; ${APPLY}`);
+  else if (!(status.may_select && status.may_insert && status.may_update)) {
+    missing.push(`${where?.role} may not write observer_status; ${GRANT}`);
+  }
+  return {
+    problems,
+    missing,
+    idType: columns.find(({ name }) => name === "id")?.type ?? "text",
+    hasStatusTable: missing.length === 0,
+  };
+}
+
+/** Column → what its type has to be; null: any that can be read as text. */
+const COLUMN_TYPES: Readonly<Record<(typeof WORKSPACES_READ)[number], readonly string[] | null>> = {
+  id: null,
+  operation: null,
+  deleted_at: ["timestamp with time zone", "timestamp without time zone"],
+  conditions: ["jsonb"],
+  observed_at: ["timestamp with time zone"],
+};
+
+function columnProblems(columns: readonly ColumnRow[], role: string): string[] {
+  const problems: string[] = [];
+  for (const name of WORKSPACES_READ) {
+    const column = columns.find((candidate) => candidate.name === name);
+    const types = COLUMN_TYPES[name];
+    if (column === undefined) {
+      const type = types?.[0] ?? "text";
+      problems.push(`workspaces has no column ${name}; alter table workspaces add column ${name} ${type}`);
+      continue;
+    }
+    if (types !== null && !types.includes(column.type)) {
+      problems.push(`workspaces.${name} is ${column.type}, but has to be ${types[0]}`);
+    }
+    if (!column.may_select) problems.push(`${role} may not select workspaces.${name}; ${GRANT}`);
+    if ((WORKSPACES_WRITTEN as readonly string[]).includes(name) && !column.may_update) {
+      problems.push(`${role} may not update workspaces.${name}; ${GRANT}`);
+    }
+  }
+  return problems;
+}

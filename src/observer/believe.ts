@@ -1,0 +1,98 @@
+/** What of the listings may be believed, row by row, after the sudden-emptiness guard (P7); and who is an orphan. */
+import { type EngineListing, type GuardConfig, judgeEmptiness, type Suspicion } from "./absence.ts";
+import type { SeenByEngine, SeenInArchives } from "./compose.ts";
+import { isJsonObject } from "./conditions.ts";
+import type { WorkspaceId } from "./names.ts";
+import { noOrphans, type Orphans, type ResourceKind, trackOrphans } from "./orphans.ts";
+import type { ArchiveSeen, Listing, WorkspaceRow } from "./ports.ts";
+import type { Observation } from "./source.ts";
+
+/** What one cycle remembers for the next. */
+export interface CycleMemory {
+  readonly suspicions: Readonly<Partial<Record<ResourceKind, Suspicion>>>;
+  readonly orphans: Readonly<Record<ResourceKind, Orphans>>;
+  /** Absences that the guard holds back, from the last listing of each kind. */
+  readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
+  /** A commit that changed a condition has not been announced: it must not be forgotten. */
+  readonly wakeOwed: boolean;
+}
+
+export const emptyMemory: CycleMemory = {
+  suspicions: {},
+  orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
+  held: { container: [], volume: [], archive: [] },
+  wakeOwed: false,
+};
+
+export interface OrphanChange {
+  readonly kind: ResourceKind;
+  readonly appeared: readonly WorkspaceId[];
+  readonly disappeared: readonly WorkspaceId[];
+}
+
+export interface BelievedWorld {
+  readonly pair: (row: WorkspaceRow) => SeenByEngine | null;
+  readonly archive: (row: WorkspaceRow) => SeenInArchives | null;
+  readonly suspicions: CycleMemory["suspicions"];
+  readonly held: CycleMemory["held"];
+  readonly orphans: CycleMemory["orphans"];
+  readonly orphanChanges: readonly OrphanChange[];
+}
+
+export function believe(
+  rows: readonly WorkspaceRow[],
+  engine: Observation<EngineListing> | null,
+  archives: Observation<Listing<ArchiveSeen>> | null,
+  memory: CycleMemory,
+  guard: GuardConfig,
+  nowMs: number,
+): BelievedWorld {
+  const suspicions: Partial<Record<ResourceKind, Suspicion>> = { ...memory.suspicions };
+  const held = { ...memory.held };
+  const orphans = { ...memory.orphans };
+  const orphanChanges: OrphanChange[] = [];
+  const ids = new Set(rows.map((row) => row.id));
+
+  const judge = (kind: ResourceKind, listing: Listing<unknown> | undefined) => {
+    if (listing === undefined) return;
+    const present = rows.filter((row) => isJsonObject(row.conditions[kind]));
+    const missing = present.filter((row) => !listing.byWorkspace.has(row.id)).map((row) => row.id);
+    const verdict = judgeEmptiness(
+      present.length,
+      missing.length,
+      memory.suspicions[kind] ?? null,
+      nowMs,
+      guard,
+    );
+    if (verdict.suspicion === null) delete suspicions[kind];
+    else suspicions[kind] = verdict.suspicion;
+    held[kind] = verdict.hold ? missing : [];
+    const tracked = trackOrphans(memory.orphans[kind], listing.byWorkspace.keys(), (id) => ids.has(id));
+    orphans[kind] = tracked.orphans;
+    if (tracked.appeared.length + tracked.disappeared.length > 0) orphanChanges.push({ kind, ...tracked });
+  };
+  judge("container", engine?.value.containers);
+  judge("volume", engine?.value.volumes);
+  judge("archive", archives?.value);
+
+  const heldPairs = new Set([...held.container, ...held.volume]);
+  const heldArchives = new Set(held.archive);
+  return {
+    suspicions,
+    held,
+    orphans,
+    orphanChanges,
+    pair: ({ id }) =>
+      engine === null || heldPairs.has(id)
+        ? null
+        : {
+            stamp: engine.stamp,
+            container: engine.value.containers.byWorkspace.get(id),
+            volume: engine.value.volumes.byWorkspace.get(id),
+          },
+    archive: ({ id }) =>
+      archives === null || heldArchives.has(id)
+        ? null
+        : { stamp: archives.stamp, archive: archives.value.byWorkspace.get(id) },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * When to look next: a state machine of plain values. All times are the monotonic clock's milliseconds.
+ *
+ *            hint, change, operation in flight
+ *     idle ─────────────────────────────────────▶ active
+ *     (10 s) ◀───────────────────────────────────  (2 s)
+ *            nothing of the kind for 30 s
+ *
+ * In both states a hint brings the next look forward, to no sooner than the minimum interval after the last start.
+ * A hint is a latch, not a message: it is cleared when a look starts, so one that comes in mid-cycle leads to a
+ * look that starts after it (P8), and a thousand lead to one.
+ *
+ * A *delivery* is a cycle that takes in the late answer of a slow source without asking anybody anew.
+ */
+export interface CadenceConfig {
+  readonly idleIntervalMs: number;
+  readonly activeIntervalMs: number;
+  /** Least time from the start of one cycle to the start of the next. */
+  readonly minIntervalMs: number;
+  /** How long a hint or a change keeps the cadence active. */
+  readonly activeForMs: number;
+}
+
+export interface Cadence {
+  readonly activeUntilMs: number;
+  readonly operationInFlight: boolean;
+  readonly hinted: boolean;
+  readonly delivery: boolean;
+  /** Start of the last cycle of either kind, and of the last look. Null: look at once. */
+  readonly lastStartMs: number | null;
+  readonly lastLookMs: number | null;
+  /** What was promised at the last look: rows were stamped on the assumption that the next comes no later. */
+  readonly promisedMs: number;
+}
+
+export const initialCadence: Cadence = {
+  activeUntilMs: Number.NEGATIVE_INFINITY,
+  operationInFlight: false,
+  hinted: false,
+  delivery: false,
+  lastStartMs: null,
+  lastLookMs: null,
+  promisedMs: Number.POSITIVE_INFINITY,
+};
+
+export const onHint = (cadence: Cadence, nowMs: number, config: CadenceConfig): Cadence => ({
+  ...cadence,
+  hinted: true,
+  activeUntilMs: Math.max(cadence.activeUntilMs, nowMs + config.activeForMs),
+});
+
+/** Looks once, without calling it activity: a channel came back, and something may have been missed. */
+export const onReconnect = (cadence: Cadence): Cadence => ({ ...cadence, hinted: true });
+
+export const onLateAnswer = (cadence: Cadence): Cadence => ({ ...cadence, delivery: true });
+
+export const isActive = (cadence: Cadence, nowMs: number): boolean =>
+  cadence.operationInFlight || nowMs < cadence.activeUntilMs;
+
+const intervalMs = (cadence: Cadence, nowMs: number, config: CadenceConfig): number =>
+  isActive(cadence, nowMs) ? config.activeIntervalMs : config.idleIntervalMs;
+
+export type CycleKind = "look" | "delivery";
+
+export function onCycleStart(
+  cadence: Cadence,
+  kind: CycleKind,
+  nowMs: number,
+  config: CadenceConfig,
+): Cadence {
+  const started = { ...cadence, delivery: false, lastStartMs: nowMs };
+  if (kind === "delivery") return started;
+  return { ...started, hinted: false, lastLookMs: nowMs, promisedMs: intervalMs(cadence, nowMs, config) };
+}
+
+export function onCycleEnd(
+  cadence: Cadence,
+  seen: { readonly changed: boolean; readonly operationInFlight: boolean },
+  nowMs: number,
+  config: CadenceConfig,
+): Cadence {
+  return {
+    ...cadence,
+    operationInFlight: seen.operationInFlight,
+    activeUntilMs: seen.changed
+      ? Math.max(cadence.activeUntilMs, nowMs + config.activeForMs)
+      : cadence.activeUntilMs,
+  };
+}
+
+/** What comes next and when; `atMs` may lie in the past, which means now. */
+export function nextCycle(
+  cadence: Cadence,
+  nowMs: number,
+  config: CadenceConfig,
+): { readonly kind: CycleKind; readonly atMs: number } {
+  if (cadence.lastStartMs === null || cadence.lastLookMs === null) return { kind: "look", atMs: nowMs };
+  const soonestMs = cadence.lastStartMs + config.minIntervalMs;
+  if (cadence.hinted) return { kind: "look", atMs: soonestMs };
+  const dueMs = Math.max(
+    soonestMs,
+    cadence.lastLookMs + Math.min(intervalMs(cadence, nowMs, config), cadence.promisedMs),
+  );
+  return cadence.delivery && soonestMs < dueMs
+    ? { kind: "delivery", atMs: soonestMs }
+    : { kind: "look", atMs: dueMs };
+}

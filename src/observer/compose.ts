@@ -1,0 +1,172 @@
+/**
+ * From one row and what was seen to what the row gets: nothing, a fresh stamp, or changed conditions. Pure.
+ *
+ * A row is written when a condition changed, on every cycle while the WC waits for an outcome, and otherwise once
+ * per maximum age, each row at its own phase so that the stamps don't come all in one cycle (P10).
+ */
+import {
+  type Condition,
+  type ConditionKey,
+  composeArchive,
+  composeContainer,
+  composeVolume,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  jsonEqual,
+} from "./conditions.ts";
+import { addMs, formatInstant, type Instant, parseInstant } from "./instant.ts";
+import type { WorkspaceId } from "./names.ts";
+import type { ArchiveSeen, ContainerSeen, RowWrite, VolumeSeen, WorkspaceRow } from "./ports.ts";
+
+/** What one completed observation says of one workspace. Undefined is absence, and proven. */
+export interface SeenByEngine {
+  readonly stamp: Instant;
+  readonly container: ContainerSeen | undefined;
+  readonly volume: VolumeSeen | undefined;
+}
+export interface SeenInArchives {
+  readonly stamp: Instant;
+  readonly archive: ArchiveSeen | undefined;
+}
+
+export interface ComposeContext {
+  /** The database's clock at the start of this cycle. */
+  readonly now: Instant;
+  /** Becomes `last_transition_at` of what changed: the database's clock after the listings. */
+  readonly changedAt: Instant;
+  /** False: there is no archive source, and the document must not claim anything about archives. */
+  readonly archivesConfigured: boolean;
+  readonly maxAgeMs: number;
+  /** The next look comes no later than this, so a stamp that would pass the maximum age by then is due now. */
+  readonly horizonMs: number;
+}
+
+export interface Change {
+  readonly workspaceId: WorkspaceId;
+  readonly key: ConditionKey;
+  readonly from: Summary;
+  readonly to: Summary;
+}
+/** A condition in two words: its reason, `absent`, or `unknown` where the row said nothing. */
+export interface Summary {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ComposedRow {
+  readonly write: RowWrite;
+  readonly changes: readonly Change[];
+}
+
+export function composeRow(
+  row: WorkspaceRow,
+  engine: SeenByEngine | null,
+  archives: SeenInArchives | null,
+  context: ComposeContext,
+): ComposedRow | null {
+  const stored = row.conditions;
+  const stamps = isJsonObject(stored.observed) ? stored.observed : {};
+  const changedAt = formatInstant(context.changedAt);
+  const set: { [key: string]: Json } = {};
+  const observed: Record<string, string> = {};
+
+  if (engine !== null && isNewer(engine.stamp, [stamps.containers, stamps.volumes], context.now)) {
+    set.container = composeContainer(row.id, engine.container, stored.container, changedAt);
+    set.volume = composeVolume(row.id, engine.volume, stored.volume, changedAt);
+    observed.containers = observed.volumes = formatInstant(engine.stamp);
+  }
+  if (archives !== null && isNewer(archives.stamp, [stamps.archives], context.now)) {
+    set.archive = composeArchive(row.id, archives.archive, stored.archive, changedAt);
+    observed.archives = formatInstant(archives.stamp);
+  }
+  const drop = context.archivesConfigured
+    ? []
+    : [
+        ...(stored.archive === undefined ? [] : ["archive"]),
+        ...(stamps.archives === undefined ? [] : ["archives"]),
+      ];
+
+  const changes = (Object.keys(set) as ConditionKey[])
+    .filter((key) => !jsonEqual(stored[key], set[key]))
+    .map((key) => ({
+      workspaceId: row.id,
+      key,
+      from: summarise(stored[key]),
+      to: summarise(set[key]),
+    }));
+  const due = Object.keys(observed).some((source) => isStampDue(row.id, stamps[source], context));
+  if (changes.length === 0 && drop.length === 0 && !due) {
+    if (!row.operationInFlight || Object.keys(observed).length === 0) return null;
+  }
+  return {
+    write: {
+      id: row.id,
+      set,
+      observed,
+      drop,
+      observedAt: oldest(stamps, observed, context.archivesConfigured),
+    },
+    changes,
+  };
+}
+
+/**
+ * P3, and the reason why it is not `stamp > stored` alone: after a failover to a slower clock stored stamps lie in
+ * the database's future, and must not keep the row from being written until time catches up.
+ */
+function isNewer(stamp: Instant, stored: readonly (Json | undefined)[], now: Instant): boolean {
+  return stored.every((text) => {
+    const before = parseInstant(text);
+    return before === null || before <= stamp || before > now;
+  });
+}
+
+function isStampDue(id: WorkspaceId, stored: Json | undefined, context: ComposeContext): boolean {
+  const before = parseInstant(stored);
+  if (before === null || before > context.now) return true;
+  const periodUs = (context.maxAgeMs - context.horizonMs) * 1000;
+  if (periodUs <= 0) return true;
+  const phaseUs = (fnv1a(id) / 2 ** 32) * periodUs;
+  const slot = (at: Instant) => Math.floor((at - phaseUs) / periodUs);
+  return slot(context.now) > slot(before);
+}
+
+/** `observed_at`: the smallest stamp of the sources that are observed at all; null until each has been once. */
+function oldest(
+  stored: JsonObject,
+  fresh: Readonly<Record<string, string>>,
+  archivesConfigured: boolean,
+): Instant | null {
+  const sources = archivesConfigured ? ["containers", "volumes", "archives"] : ["containers", "volumes"];
+  let smallest: Instant | null = null;
+  for (const source of sources) {
+    const at = parseInstant(fresh[source] ?? stored[source]);
+    if (at === null) return null;
+    if (smallest === null || at < smallest) smallest = at;
+  }
+  return smallest;
+}
+
+export function summarise(condition: Json | undefined | Condition): Summary {
+  if (condition === undefined) return { reason: "unknown", message: "" };
+  if (condition === null) return { reason: "absent", message: "" };
+  const { reason, message } = condition as JsonObject;
+  return {
+    reason: typeof reason === "string" ? reason : "unreadable",
+    message: typeof message === "string" ? message : "",
+  };
+}
+
+/** The database's clock now, from its reading at the start of the cycle and the monotonic time since. */
+export const elapsedSince = (stamp: Instant, stampedMs: number, nowMs: number): Instant =>
+  addMs(stamp, nowMs - stampedMs);
+
+/** FNV-1a, 32 bits: spreads ids evenly, and the same way in every process. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,160 @@
+/**
+ * Composes the conditions of one workspace out of what was seen, and compares them with what is stored.
+ * The document is the contract with the WorkspaceController: docs/contract.md, schema/conditions.schema.json.
+ */
+import type { WorkspaceId } from "./names.ts";
+import type { ArchiveSeen, ContainerSeen, VolumeSeen } from "./ports.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+export type ContainerCondition = {
+  readonly workspace_id: string;
+  readonly running: boolean;
+  readonly reason: string;
+  readonly message: string;
+  readonly container_id: string;
+  readonly image: string;
+  readonly health: string;
+  readonly exit_code: number | null;
+  readonly last_transition_at: string;
+};
+
+export type VolumeCondition = {
+  readonly workspace_id: string;
+  readonly exists: true;
+  readonly reason: "VolumeExists";
+  readonly message: string;
+  readonly volume_name: string;
+  readonly driver: string;
+  readonly last_transition_at: string;
+};
+
+export type ArchiveCondition = {
+  readonly workspace_id: string;
+  readonly exists: true;
+  readonly reason: "ArchiveUploaded";
+  readonly message: string;
+  readonly archive_key: string;
+  readonly size_bytes: number;
+  readonly uploaded_at: string;
+  readonly last_transition_at: string;
+};
+
+export type Condition = ContainerCondition | VolumeCondition | ArchiveCondition;
+
+/** Engine state → the reason people search for. Unknown states of newer engines come out capitalised as well. */
+export const reasonOf = (state: string): string => state.charAt(0).toUpperCase() + state.slice(1);
+
+/** Stable text for people: no ages, no clocks (P10). */
+export function describeContainer(seen: ContainerSeen): string {
+  const health =
+    seen.health === "none" ? "" : `, ${seen.health === "starting" ? "health check starting" : seen.health}`;
+  const exit = seen.exitCode === null ? "" : ` with code ${seen.exitCode}`;
+  return seen.state === "restarting" && exit !== ""
+    ? `restarting after exit${exit}`
+    : `${seen.state}${exit}${health}`;
+}
+
+/** The fields whose change is a transition; the other fields only describe. */
+const MEANING = {
+  container: ["running", "reason", "health", "exit_code", "container_id"],
+  volume: ["exists", "reason", "volume_name", "driver"],
+  archive: ["exists", "reason", "archive_key", "uploaded_at"],
+} as const;
+
+export type ConditionKey = keyof typeof MEANING;
+
+/**
+ * @param stored what the row holds under this key, whoever wrote it
+ * @param changedAt RFC 3339; becomes `last_transition_at` if the meaning differs from what is stored
+ */
+export function composeContainer(
+  id: WorkspaceId,
+  seen: ContainerSeen | undefined,
+  stored: Json | undefined,
+  changedAt: string,
+): ContainerCondition | null {
+  if (seen === undefined) return null;
+  return stamped("container", stored, {
+    workspace_id: id,
+    running: seen.state === "running",
+    reason: reasonOf(seen.state),
+    message: describeContainer(seen),
+    container_id: seen.containerId,
+    image: seen.image,
+    health: seen.health,
+    exit_code: seen.exitCode,
+    last_transition_at: changedAt,
+  });
+}
+
+export function composeVolume(
+  id: WorkspaceId,
+  seen: VolumeSeen | undefined,
+  stored: Json | undefined,
+  changedAt: string,
+): VolumeCondition | null {
+  if (seen === undefined) return null;
+  return stamped("volume", stored, {
+    workspace_id: id,
+    exists: true,
+    reason: "VolumeExists",
+    message: `volume ${seen.name} exists`,
+    volume_name: seen.name,
+    driver: seen.driver,
+    last_transition_at: changedAt,
+  });
+}
+
+export function composeArchive(
+  id: WorkspaceId,
+  seen: ArchiveSeen | undefined,
+  stored: Json | undefined,
+  changedAt: string,
+): ArchiveCondition | null {
+  if (seen === undefined) return null;
+  return stamped("archive", stored, {
+    workspace_id: id,
+    exists: true,
+    reason: "ArchiveUploaded",
+    message: `archive of ${seen.sizeBytes} bytes uploaded`,
+    archive_key: seen.key,
+    size_bytes: seen.sizeBytes,
+    uploaded_at: seen.uploadedAt,
+    last_transition_at: changedAt,
+  });
+}
+
+/** Keeps the stored transition time as long as the meaning is the stored one. */
+function stamped<C extends Condition>(key: ConditionKey, stored: Json | undefined, fresh: C): C {
+  if (!isJsonObject(stored)) return fresh;
+  const before = stored.last_transition_at;
+  const now: JsonObject = fresh;
+  const same = MEANING[key].every((field) => stored[field] === now[field]);
+  return same && typeof before === "string" ? { ...fresh, last_transition_at: before } : fresh;
+}
+
+export const isJsonObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Structural equality; the order of keys doesn't count (jsonb has its own). */
+export function jsonEqual(left: Json | undefined, right: Json | undefined): boolean {
+  if (left === right) return true;
+  if (Array.isArray(left) || Array.isArray(right)) {
+    return (
+      Array.isArray(left) &&
+      Array.isArray(right) &&
+      left.length === right.length &&
+      left.every((item, index) => jsonEqual(item, right[index]))
+    );
+  }
+  if (!isJsonObject(left) || !isJsonObject(right)) return false;
+  const keys = Object.keys(left);
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => Object.hasOwn(right, key) && jsonEqual(left[key], right[key]))
+  );
+}

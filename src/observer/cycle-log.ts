@@ -1,0 +1,75 @@
+/** Says in the log what a cycle changed, once per fact; a cycle in which nothing changed says nothing. */
+import type { CycleMemory } from "./believe.ts";
+import { limits } from "./limits.ts";
+import type { Log } from "./ports.ts";
+import type { CycleReport } from "./report.ts";
+
+export class CycleLog {
+  #holding = new Set<string>();
+  #contested = new Set<string>();
+
+  constructor(private readonly log: Log) {}
+
+  write(report: CycleReport): void {
+    for (const { workspaceId, key, from, to } of report.changes.slice(0, limits.changesNamed)) {
+      this.log.info("condition.changed", "Condition changed", {
+        workspace: workspaceId,
+        condition: key,
+        from: from.reason,
+        to: to.reason,
+        message: to.message,
+      });
+    }
+    if (report.changes.length > limits.changesNamed) {
+      this.log.info("condition.more_changed", "More conditions changed than are named", {
+        unnamed: report.changes.length - limits.changesNamed,
+      });
+    }
+    for (const { kind, appeared, disappeared } of report.orphanChanges) {
+      if (appeared.length > 0) {
+        this.log.warn("orphan.appeared", "Resources without a row in workspaces", {
+          kind,
+          ...named(appeared),
+        });
+      }
+      if (disappeared.length > 0) {
+        this.log.info("orphan.disappeared", "Orphans are gone, or have a row by now", {
+          kind,
+          ...named(disappeared),
+        });
+      }
+    }
+    for (const kind of ["container", "volume", "archive"] as const) this.#guard(kind, report.memory.held);
+    this.#contest(report.contested);
+    for (const { stage, cause } of report.failures) {
+      if (stage === "again")
+        this.log.warn("second_look.failed", "Suspicious workspaces are left as they were", { error: cause });
+    }
+  }
+
+  #guard(kind: "container" | "volume" | "archive", held: CycleMemory["held"]): void {
+    const ids = held[kind];
+    if (ids.length > 0 && !this.#holding.has(kind)) {
+      this.#holding.add(kind);
+      this.log.error(
+        "guard.holding",
+        "Most of a listing vanished at once; the absences are held back until they are confirmed. Check the socket, the prefix and the bucket",
+        { kind, ...named(ids) },
+      );
+    } else if (ids.length === 0 && this.#holding.delete(kind)) {
+      this.log.info("guard.released", "The guard holds nothing back any more", { kind });
+    }
+  }
+
+  #contest(ids: readonly string[]): void {
+    const fresh = ids.filter((id) => !this.#contested.has(id));
+    this.#contested = new Set(ids);
+    if (fresh.length > 0)
+      this.log.warn("workspace.contested", "More than one resource claims a workspace", named(fresh));
+  }
+}
+
+const named = (ids: readonly string[]) => ({
+  count: ids.length,
+  workspaces: ids.slice(0, limits.orphansNamed),
+});

@@ -1,0 +1,240 @@
+/**
+ * One look at the world: stamp → list and load → compose → compare → save → wake.
+ *
+ * Faults of the world become part of the report; nothing here throws but broken invariants.
+ */
+import { type EngineListing, type GuardConfig, isTorn, lookAgain, type Pair } from "./absence.ts";
+import { believe, type CycleMemory } from "./believe.ts";
+import {
+  type ComposeContext,
+  type ComposedRow,
+  composeRow,
+  elapsedSince,
+  type SeenByEngine,
+  type SeenInArchives,
+} from "./compose.ts";
+import { withDeadline } from "./deadline.ts";
+import type { Instant } from "./instant.ts";
+import { limits } from "./limits.ts";
+import type { WorkspaceId } from "./names.ts";
+import type {
+  ArchiveSeen,
+  Clock,
+  ConditionsStore,
+  InstanceController,
+  Leadership,
+  Lease,
+  Listing,
+  VolumeProvider,
+  WakePublisher,
+  WorkspaceRow,
+} from "./ports.ts";
+import { type CycleReport, ReportBuilder } from "./report.ts";
+import type { Source } from "./source.ts";
+
+export interface CycleConfig {
+  readonly prefix: string;
+  readonly maxAgeMs: number;
+  readonly listTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly guard: GuardConfig;
+}
+
+export interface CycleParts {
+  readonly config: CycleConfig;
+  readonly clock: Clock;
+  readonly store: ConditionsStore;
+  readonly leadership: Leadership;
+  readonly engine: InstanceController & VolumeProvider;
+  readonly wake: WakePublisher;
+  readonly engineSource: Source<EngineListing>;
+  /** Null: no archive source is configured. */
+  readonly archiveSource: Source<Listing<ArchiveSeen>> | null;
+}
+
+export interface CyclePlan {
+  /** Null for a dry run, which writes nothing and needs no lease. */
+  readonly lease: Lease | null;
+  readonly kind: "look" | "delivery";
+  /** The next look comes no later than this. */
+  readonly horizonMs: number;
+  readonly stop: AbortSignal;
+}
+
+export async function runCycle(
+  parts: CycleParts,
+  memory: CycleMemory,
+  plan: CyclePlan,
+): Promise<CycleReport> {
+  const report = new ReportBuilder(parts.clock, plan.kind, memory);
+
+  // P2: the stamp is read before the first listing call.
+  const stamped = await report.stage("stamp", () => readStamp(parts, plan));
+  if (stamped === null) return report.done();
+  if (stamped === "lease-lost") return report.leaseLost();
+  const { now, readAtMs } = stamped;
+  report.stamp = now;
+
+  if (plan.kind === "look") {
+    parts.engineSource.want();
+    parts.archiveSource?.want();
+  }
+  parts.engineSource.startIfWanted(now, plan.stop);
+  parts.archiveSource?.startIfWanted(now, plan.stop);
+  const [rows] = await Promise.all([
+    report.stage("load", () => loadRows(parts, plan)),
+    report.stage("list", () => settle(parts)),
+  ]);
+  if (rows === null || plan.stop.aborted) return report.done();
+  report.loaded(rows);
+
+  const engine = parts.engineSource.take();
+  const archives = parts.archiveSource?.take() ?? null;
+  report.listed(engine, archives);
+  const world = believe(rows, engine, archives, memory, parts.config.guard, parts.clock.monotonicMs());
+  report.believed(world);
+
+  const context = (): ComposeContext => ({
+    now,
+    changedAt: elapsedSince(now, readAtMs, parts.clock.monotonicMs()),
+    archivesConfigured: parts.archiveSource !== null,
+    maxAgeMs: parts.config.maxAgeMs,
+    horizonMs: plan.horizonMs,
+  });
+  const torn = new Map<WorkspaceId, WorkspaceRow>();
+  const writes = composeRows(rows, context(), (row) => {
+    const pair = world.pair(row);
+    if (pair !== null && isTorn(row, pair)) {
+      torn.set(row.id, row);
+      return null;
+    }
+    return { pair, archive: world.archive(row) };
+  });
+  await saveAndWake(parts, plan, writes, report);
+
+  // P5: the suspicious pairs alone are looked at again, after everything else has been written.
+  if (torn.size > 0 && engine !== null && !report.lostLease) {
+    const settled = await report.stage("again", () => secondLook(parts, plan, new Set(torn.keys())));
+    const rewrites = composeRows(torn.values(), context(), (row) => {
+      const pair = settled?.get(row.id);
+      return {
+        pair: pair === undefined ? null : { stamp: engine.stamp, ...pair },
+        archive: world.archive(row),
+      };
+    });
+    report.moving = torn.size - (settled?.size ?? 0);
+    await saveAndWake(parts, plan, rewrites, report);
+  }
+  return report.done();
+}
+
+/** @param seenOf what is known of a row; null leaves it for later */
+function composeRows(
+  rows: Iterable<WorkspaceRow>,
+  context: ComposeContext,
+  seenOf: (row: WorkspaceRow) => { pair: SeenByEngine | null; archive: SeenInArchives | null } | null,
+): ComposedRow[] {
+  const composed: ComposedRow[] = [];
+  for (const row of rows) {
+    const seen = seenOf(row);
+    const result = seen && composeRow(row, seen.pair, seen.archive, context);
+    if (result !== null) composed.push(result);
+  }
+  return composed;
+}
+
+/** The database's clock, and with it the proof that the lease is still ours. */
+async function readStamp(
+  parts: CycleParts,
+  plan: CyclePlan,
+): Promise<{ readonly now: Instant; readonly readAtMs: number } | "lease-lost"> {
+  const { lease } = plan;
+  const ask = async (signal: AbortSignal): Promise<Instant | null> => {
+    if (lease === null) return parts.leadership.now(signal);
+    const answer = await parts.leadership.renew(lease, signal);
+    return answer.kind === "held" ? answer.now : null;
+  };
+  const now = await withDeadline(
+    parts.clock,
+    parts.config.writeTimeoutMs,
+    "Cannot renew the lease",
+    ask,
+    plan.stop,
+  );
+  return now === null ? "lease-lost" : { now, readAtMs: parts.clock.monotonicMs() };
+}
+
+const loadRows = (parts: CycleParts, plan: CyclePlan): Promise<WorkspaceRow[]> =>
+  withDeadline(
+    parts.clock,
+    parts.config.writeTimeoutMs,
+    "Cannot load workspaces",
+    (signal) => parts.store.load(signal),
+    plan.stop,
+  );
+
+/**
+ * Waits for the listings under way. Once one has answered, the others get a little patience and no more: P6 is
+ * about time as well. What comes later is taken in by the next cycle.
+ */
+async function settle(parts: CycleParts): Promise<void> {
+  const outcomes = [parts.engineSource.outcome, parts.archiveSource?.outcome ?? null].filter(
+    (outcome) => outcome !== null,
+  );
+  if (outcomes.length === 0) return;
+  const patience = new AbortController();
+  await Promise.race([
+    Promise.all(outcomes),
+    Promise.race(outcomes).then(() => parts.clock.sleep(limits.sourcePatienceMs, patience.signal)),
+  ]);
+  patience.abort();
+}
+
+const secondLook = (
+  parts: CycleParts,
+  plan: CyclePlan,
+  suspects: ReadonlySet<WorkspaceId>,
+): Promise<ReadonlyMap<WorkspaceId, Pair>> =>
+  withDeadline(
+    parts.clock,
+    parts.config.listTimeoutMs,
+    "Cannot look at suspicious workspaces again",
+    (signal) => lookAgain(parts.engine, parts.config.prefix, suspects, signal),
+    plan.stop,
+  );
+
+async function saveAndWake(
+  parts: CycleParts,
+  plan: CyclePlan,
+  composed: readonly ComposedRow[],
+  report: ReportBuilder,
+): Promise<void> {
+  const { lease } = plan;
+  if (lease === null) {
+    report.wouldSave(composed);
+    return;
+  }
+  if (composed.length > 0) {
+    const outcome = await report.stage("save", () =>
+      withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot write conditions", (signal) =>
+        parts.store.save(
+          lease,
+          composed.map(({ write }) => write),
+          signal,
+        ),
+      ),
+    );
+    // The commit may have happened even if its answer got lost. Then the next cycle finds nothing to change, and
+    // only this keeps the wake-up from being lost with the answer.
+    if (outcome === null) report.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
+    else report.saved(composed, outcome);
+  }
+  if (!report.wakeOwed || report.lostLease) return;
+  const woke = await report.stage("wake", () =>
+    withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot publish the wake-up", async (signal) => {
+      await parts.wake.publish(signal);
+      return true;
+    }),
+  );
+  if (woke) report.announced();
+}

@@ -1,0 +1,59 @@
+/**
+ * Live? Ready? Both are ages of the last success, never durations of the last call: a call that hangs freezes
+ * every "last duration" and looks healthy for ever.
+ */
+import type { ObserverView } from "./view.ts";
+
+export interface HealthConfig {
+  readonly idleIntervalMs: number;
+  readonly listTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+}
+
+export interface Verdict {
+  readonly ok: boolean;
+  /** One line per reason, for people. Empty when all is well. */
+  readonly reasons: readonly string[];
+}
+
+/** Longest time that one cycle can take: stamp, list or load, save, second look, save, wake. */
+export const longestCycleMs = (config: HealthConfig): number =>
+  2 * config.listTimeoutMs + 5 * config.writeTimeoutMs;
+
+/** Is the loop making progress? A dependency that is down is no reason to restart. */
+export function isLive(view: ObserverView, config: HealthConfig): Verdict {
+  const boundMs = config.idleIntervalMs + longestCycleMs(config);
+  const age = view.nowMs - (view.progressMs ?? view.startedMs);
+  return age <= boundMs
+    ? { ok: true, reasons: [] }
+    : { ok: false, reasons: [`no cycle and no stand-by check was completed for ${seconds(age)}`] };
+}
+
+/** Would I trust the table? Three idle intervals without a success say no. */
+export function isReady(view: ObserverView, config: HealthConfig): Verdict {
+  const boundMs = 3 * config.idleIntervalMs + config.listTimeoutMs;
+  const reasons = [...isLive(view, config).reasons];
+  const database = view.links.database;
+  if (database.up === false) reasons.push(`database: ${database.lastError ?? "unreachable"}`);
+  if (view.role === "starting") reasons.push("starting: neither leader nor stand-by yet");
+  if (view.role === "disconnected")
+    reasons.push("the lease could not be renewed, somebody else may lead by now");
+  if (view.role === "leader") {
+    const commitAge = view.nowMs - (view.lastCommitMs ?? view.startedMs);
+    if (view.lastCommitMs === null) reasons.push("nothing has been written yet");
+    else if (commitAge > boundMs) reasons.push(`the last successful write is ${seconds(commitAge)} old`);
+    for (const [name, source] of Object.entries(view.sources)) {
+      if (source === null) continue;
+      const age = source.lastSuccessMs === null ? null : view.nowMs - source.lastSuccessMs;
+      if (age !== null && age <= boundMs) continue;
+      const since = age === null ? "was never observed" : `was last observed ${seconds(age)} ago`;
+      reasons.push(`${name} ${since}${source.lastError === null ? "" : `: ${source.lastError}`}`);
+    }
+  }
+  for (const [kind, ids] of Object.entries(view.held)) {
+    if (ids.length > 0) reasons.push(`the guard holds back the sudden absence of ${ids.length} ${kind}s`);
+  }
+  return { ok: reasons.length === 0, reasons };
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -1,0 +1,42 @@
+/**
+ * Every bound of the domain in one place. What an operator may change is in Config; what is here follows from
+ * other numbers here, and the assertions below hold them to one another.
+ */
+export const limits = {
+  /** How long a lease lives without renewal, by the database's clock. A dead leader is replaced after this. */
+  leaseMs: 6_000,
+  /** How often a leader renews between its writes. */
+  leaseRenewMs: 2_000,
+  /** How often an instance that stands by asks whether the lease is free. */
+  standbyPollMs: 1_000,
+  /** Once one source has answered, how long the others may delay what it saw. Their answers come with a later cycle. */
+  sourcePatienceMs: 750,
+  /** First pause after a source failed; doubled up to the idle interval. */
+  sourceBackoffMs: 500,
+  /** Workspaces whose pair is looked at again one by one; beyond it the second look is a whole listing. */
+  secondLookTargeted: 50,
+  /** Most second looks in one cycle. What still moves then is held until the next. */
+  secondLooks: 3,
+  /** Sudden emptiness must also last this long before it is believed, however often it was seen. */
+  guardConfirmMs: 10_000,
+  /** Longest a whole archive listing may take, all pages together. A page has the list time-out. */
+  archiveListingMs: 120_000,
+  /** SIGTERM to exit. */
+  shutdownMs: 5_000,
+  /** Longest time to hand the lease over at the end. */
+  releaseMs: 1_000,
+  /** How often an instance that stands by writes its row in observer_status. */
+  standbyReportMs: 10_000,
+  /** Pause after the database failed; the next cycle tries again. */
+  databaseRetryMs: 500,
+  /** Orphans named in status and logs; the rest is counted. */
+  orphansNamed: 100,
+  /** Workspaces named in a report; the rest is counted. */
+  changesNamed: 1_000,
+  /** Rows in one writing statement. */
+  rowsPerStatement: 5_000,
+} as const;
+
+if (limits.leaseRenewMs * 2 >= limits.leaseMs) throw new Error("limits: two renewals must fit into a lease");
+if (limits.standbyPollMs + limits.leaseMs >= 10_000)
+  throw new Error("limits: a take-over must fit into ten seconds");

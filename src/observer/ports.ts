@@ -1,0 +1,167 @@
+/**
+ * What the domain needs from the world. An adapter implements one of these, parses what is foreign into these
+ * types, or fails by name; the domain never checks twice. All times of the world are the database's (`Instant`),
+ * all durations the monotonic clock's.
+ *
+ * Every call gets an AbortSignal and must settle soon after it fires, with nothing left running.
+ */
+import type { JsonObject } from "./conditions.ts";
+import type { Instant } from "./instant.ts";
+import type { WorkspaceId } from "./names.ts";
+
+export type Health = "healthy" | "unhealthy" | "starting" | "none";
+
+/** One container of a workspace, as a listing shows it. Nothing in it ticks by itself. */
+export interface ContainerSeen {
+  /** The Engine's word, lower case: created running paused restarting removing exited dead … */
+  readonly state: string;
+  readonly health: Health;
+  /** Null while there is none: a running container has not exited. */
+  readonly exitCode: number | null;
+  /** The first 12 hexadecimal digits. */
+  readonly containerId: string;
+  readonly image: string;
+}
+
+export interface VolumeSeen {
+  readonly name: string;
+  readonly driver: string;
+}
+
+/** The newest complete archive of a workspace. */
+export interface ArchiveSeen {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** RFC 3339, UTC, from the store's clock. */
+  readonly uploadedAt: string;
+}
+
+/**
+ * A listing that completed: every page, every byte. What is not in it is absent (P1). A call that can't promise
+ * that rejects instead.
+ */
+export interface Listing<Seen> {
+  readonly byWorkspace: ReadonlyMap<WorkspaceId, Seen>;
+  /** Workspaces for which more than one resource claims the place; the listing holds the one that counts. */
+  readonly contested: readonly WorkspaceId[];
+}
+
+export interface Look {
+  readonly signal: AbortSignal;
+  /** Only these are asked for. The answer proves nothing about others. */
+  readonly only?: ReadonlySet<WorkspaceId>;
+}
+
+/** What runs workspaces: a Docker Engine today. */
+export interface InstanceController {
+  listAll(prefix: string, look: Look): Promise<Listing<ContainerSeen>>;
+}
+
+/** What keeps workspaces. Volumes live with the engine and archives in S3, so each half has its adapter. */
+export interface VolumeProvider {
+  listVolumes(prefix: string, look: Look): Promise<Listing<VolumeSeen>>;
+}
+export interface ArchiveProvider {
+  listArchives(prefix: string, look: Look): Promise<Listing<ArchiveSeen>>;
+}
+export type StorageProvider = VolumeProvider & ArchiveProvider;
+
+/** One row of `workspaces` that is to be observed. */
+export interface WorkspaceRow {
+  readonly id: WorkspaceId;
+  /** `operation <> 'NONE'`: the WC waits for an outcome. */
+  readonly operationInFlight: boolean;
+  readonly deleted: boolean;
+  /** As stored, whoever wrote it. */
+  readonly conditions: JsonObject;
+  readonly observedAt: Instant | null;
+}
+
+/** What one row gets. Keys that are not named keep their value. */
+export interface RowWrite {
+  readonly id: WorkspaceId;
+  /** Merged into `conditions`; null is proven absence. */
+  readonly set: JsonObject;
+  /** Merged into `conditions.observed`, and the fence: no stamp here may be older than the stored one (P3). */
+  readonly observed: Readonly<Record<string, string>>;
+  /** Keys taken out of `conditions` and of `conditions.observed`: nobody observes them any more. */
+  readonly drop: readonly string[];
+  /** The row's `observed_at` after this write. */
+  readonly observedAt: Instant | null;
+}
+
+export type SaveOutcome =
+  | {
+      readonly kind: "saved";
+      readonly written: ReadonlySet<WorkspaceId>;
+      /** Locked by somebody else, or gone: retried with the next look (P11). */
+      readonly skipped: readonly WorkspaceId[];
+      /** The row already holds a newer observation (P3). */
+      readonly fenced: readonly WorkspaceId[];
+    }
+  /** The lease belongs to somebody else by now: nothing was written. */
+  | { readonly kind: "lease-lost" };
+
+export interface ConditionsStore {
+  /** All rows that are to be observed: those not deleted, and deleted ones whose conditions still show a resource. */
+  load(signal: AbortSignal): Promise<WorkspaceRow[]>;
+  /** One statement: renews the lease and writes, or does neither. */
+  save(lease: Lease, writes: readonly RowWrite[], signal: AbortSignal): Promise<SaveOutcome>;
+  /** This instance's row in `observer_status`; a database without that table ignores it. */
+  report(status: JsonObject, signal: AbortSignal): Promise<void>;
+}
+
+/** The right to write, until somebody else's epoch is higher. */
+export interface Lease {
+  readonly scope: string;
+  readonly holder: string;
+  /** Grows with every change of hands, and never comes again. */
+  readonly epoch: string;
+}
+
+export type LeaseAnswer =
+  | { readonly kind: "held"; readonly lease: Lease; readonly now: Instant }
+  | { readonly kind: "standby"; readonly holder: string; readonly now: Instant };
+
+export interface Leadership {
+  /** Takes the lease if it is free or has expired. */
+  acquire(signal: AbortSignal): Promise<LeaseAnswer>;
+  /** Extends the lease and reads the database's clock, in one statement. */
+  renew(lease: Lease, signal: AbortSignal): Promise<LeaseAnswer>;
+  release(lease: Lease, signal: AbortSignal): Promise<void>;
+  /** The database's clock. */
+  now(signal: AbortSignal): Promise<Instant>;
+}
+
+/** Hears of hints: the `ob:wake` channel, or the Engine's event stream. What a hint says is ignored. */
+export interface HintListener {
+  onHint(): void;
+  /** Connected, for the first time or again: something may have been missed, so look once. */
+  onUp(): void;
+  onDown(cause: unknown): void;
+}
+
+export interface HintSource {
+  /** Listens, and reconnects with back-off, until the signal fires; resolves when all is closed. Never rejects. */
+  listen(listener: HintListener, signal: AbortSignal): Promise<void>;
+}
+
+export interface WakePublisher {
+  /** Publishes `wc:wake`. */
+  publish(signal: AbortSignal): Promise<void>;
+}
+
+export interface Clock {
+  /** Milliseconds that never go back. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, or as soon as the signal fires. Never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** One constant message per fact, with a stable name, and fields beside it. */
+export interface Log {
+  debug(event: string, message: string, fields?: Record<string, unknown>): void;
+  info(event: string, message: string, fields?: Record<string, unknown>): void;
+  warn(event: string, message: string, fields?: Record<string, unknown>): void;
+  error(event: string, message: string, fields?: Record<string, unknown>): void;
+}

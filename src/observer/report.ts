@@ -1,0 +1,176 @@
+/** What one cycle did: the value that logs, metrics, `observer once` and the loop's next decision are made of. */
+import type { EngineListing } from "./absence.ts";
+import type { BelievedWorld, CycleMemory, OrphanChange } from "./believe.ts";
+import type { Change, ComposedRow } from "./compose.ts";
+import type { Instant } from "./instant.ts";
+import type { WorkspaceId } from "./names.ts";
+import type { ArchiveSeen, Clock, Listing, SaveOutcome, WorkspaceRow } from "./ports.ts";
+import type { Observation } from "./source.ts";
+
+export type Stage = "stamp" | "list" | "load" | "compose" | "save" | "again" | "wake";
+
+export interface CycleReport {
+  readonly kind: "look" | "delivery";
+  readonly stamp: Instant | null;
+  readonly durationMs: number;
+  readonly stagesMs: Readonly<Partial<Record<Stage, number>>>;
+  /** Which sources contributed a completed listing. */
+  readonly sources: readonly string[];
+  readonly counts: {
+    readonly rows: number;
+    readonly containers: number | null;
+    readonly volumes: number | null;
+    readonly archives: number | null;
+    readonly written: number;
+    readonly changed: number;
+    readonly stamped: number;
+    readonly skipped: number;
+    readonly fenced: number;
+    readonly held: number;
+    readonly moving: number;
+  };
+  /** Committed changes; in a dry run those that would be. */
+  readonly changes: readonly Change[];
+  readonly contested: readonly WorkspaceId[];
+  readonly orphanChanges: readonly OrphanChange[];
+  /** Null: the rows could not be read. */
+  readonly operationInFlight: boolean | null;
+  readonly leaseLost: boolean;
+  readonly woke: boolean;
+  /** What failed on the way; the sources' own failures are in their health. */
+  readonly failures: readonly { readonly stage: Stage; readonly cause: unknown }[];
+  readonly memory: CycleMemory;
+}
+
+/** Collects what happened; every stage is timed, and a stage that fails is noted and answers null. */
+export class ReportBuilder {
+  stamp: Instant | null = null;
+  wakeOwed: boolean;
+  lostLease = false;
+  moving = 0;
+  readonly #startedMs: number;
+  readonly #stagesMs: Partial<Record<Stage, number>> = {};
+  readonly #failures: { stage: Stage; cause: unknown }[] = [];
+  readonly #changes: Change[] = [];
+  #rows: readonly WorkspaceRow[] | null = null;
+  #world: BelievedWorld | null = null;
+  #engine: Observation<EngineListing> | null = null;
+  #archives: Observation<Listing<ArchiveSeen>> | null = null;
+  #written = 0;
+  #changed = 0;
+  #skipped = 0;
+  #fenced = 0;
+  #woke = false;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly kind: "look" | "delivery",
+    private readonly before: CycleMemory,
+  ) {
+    this.#startedMs = clock.monotonicMs();
+    this.wakeOwed = before.wakeOwed;
+  }
+
+  async stage<T>(stage: Stage, work: () => Promise<T>): Promise<T | null> {
+    const startedMs = this.clock.monotonicMs();
+    try {
+      return await work();
+    } catch (cause) {
+      this.#failures.push({ stage, cause });
+      return null;
+    } finally {
+      this.#stagesMs[stage] = (this.#stagesMs[stage] ?? 0) + this.clock.monotonicMs() - startedMs;
+    }
+  }
+
+  loaded(rows: readonly WorkspaceRow[]) {
+    this.#rows = rows;
+  }
+
+  listed(engine: Observation<EngineListing> | null, archives: Observation<Listing<ArchiveSeen>> | null) {
+    this.#engine = engine;
+    this.#archives = archives;
+  }
+
+  believed(world: BelievedWorld) {
+    this.#world = world;
+  }
+
+  wouldSave(composed: readonly ComposedRow[]) {
+    this.#count(composed);
+  }
+
+  saved(composed: readonly ComposedRow[], outcome: SaveOutcome) {
+    if (outcome.kind === "lease-lost") {
+      this.lostLease = true;
+      return;
+    }
+    this.#skipped += outcome.skipped.length;
+    this.#fenced += outcome.fenced.length;
+    this.#count(composed.filter(({ write }) => outcome.written.has(write.id)));
+  }
+
+  #count(rows: readonly ComposedRow[]) {
+    for (const { changes } of rows) {
+      this.#written += 1;
+      if (changes.length === 0) continue;
+      this.#changed += 1;
+      this.wakeOwed = true;
+      this.#changes.push(...changes);
+    }
+  }
+
+  announced() {
+    this.#woke = true;
+    this.wakeOwed = false;
+  }
+
+  leaseLost(): CycleReport {
+    this.lostLease = true;
+    return this.done();
+  }
+
+  done(): CycleReport {
+    const engine = this.#engine?.value;
+    const archives = this.#archives?.value;
+    const world = this.#world;
+    const held = world?.held ?? this.before.held;
+    return {
+      kind: this.kind,
+      stamp: this.stamp,
+      durationMs: this.clock.monotonicMs() - this.#startedMs,
+      stagesMs: this.#stagesMs,
+      sources: [...(engine ? ["engine"] : []), ...(archives ? ["archives"] : [])],
+      counts: {
+        rows: this.#rows?.length ?? 0,
+        containers: engine?.containers.byWorkspace.size ?? null,
+        volumes: engine?.volumes.byWorkspace.size ?? null,
+        archives: archives?.byWorkspace.size ?? null,
+        written: this.#written,
+        changed: this.#changed,
+        stamped: this.#written - this.#changed,
+        skipped: this.#skipped,
+        fenced: this.#fenced,
+        held: new Set([...held.container, ...held.volume, ...held.archive]).size,
+        moving: this.moving,
+      },
+      changes: this.#changes,
+      contested: [
+        ...(engine?.containers.contested ?? []),
+        ...(engine?.volumes.contested ?? []),
+        ...(archives?.contested ?? []),
+      ],
+      orphanChanges: world?.orphanChanges ?? [],
+      operationInFlight: this.#rows === null ? null : this.#rows.some((row) => row.operationInFlight),
+      leaseLost: this.lostLease,
+      woke: this.#woke,
+      failures: this.#failures,
+      memory: {
+        suspicions: world?.suspicions ?? this.before.suspicions,
+        orphans: world?.orphans ?? this.before.orphans,
+        held,
+        wakeOwed: this.wakeOwed,
+      },
+    };
+  }
+}

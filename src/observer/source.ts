@@ -1,0 +1,163 @@
+/**
+ * One source of observations: at most one listing in flight, a deadline, and a back-off of its own (P6, P12).
+ *
+ * A listing keeps the stamp it was started with (P2), however late it completes. A slow source so never delays
+ * the others: its answer is taken in by a later cycle, with its own stamp.
+ */
+import { StoppedError, withDeadline } from "./deadline.ts";
+import type { Instant } from "./instant.ts";
+import { limits } from "./limits.ts";
+import type { Clock } from "./ports.ts";
+
+export type SourceName = "engine" | "archives";
+
+export interface Observation<T> {
+  /** The database's clock before the first call of the listing. */
+  readonly stamp: Instant;
+  readonly value: T;
+  readonly durationMs: number;
+}
+
+export interface SourceHealth {
+  readonly inFlight: boolean;
+  readonly lastSuccessMs: number | null;
+  readonly lastSuccessStamp: Instant | null;
+  readonly lastDurationMs: number | null;
+  readonly lastError: string | null;
+  readonly consecutiveFailures: number;
+  readonly successes: number;
+  readonly failures: number;
+}
+
+export interface SourceOptions {
+  readonly clock: Clock;
+  readonly deadlineMs: number;
+  /** Back-off never exceeds this. */
+  readonly maxBackoffMs: number;
+  /** 0 ≤ n < 1, for the jitter. */
+  readonly random: () => number;
+  /** Called on the first failure of a row of them, and on the recovery. */
+  readonly onTransition: (name: SourceName, cause: unknown | null, failures: number) => void;
+}
+
+export class Source<T> {
+  #wanted = false;
+  #busy = false;
+  #outcome: Promise<void> | null = null;
+  #completed: Observation<T> | null = null;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  #health: Omit<SourceHealth, "inFlight"> = {
+    lastSuccessMs: null,
+    lastSuccessStamp: null,
+    lastDurationMs: null,
+    lastError: null,
+    consecutiveFailures: 0,
+    successes: 0,
+    failures: 0,
+  };
+
+  constructor(
+    readonly name: SourceName,
+    private readonly list: (signal: AbortSignal) => Promise<T>,
+    private readonly options: SourceOptions,
+  ) {}
+
+  get health(): SourceHealth {
+    return { ...this.#health, inFlight: this.#busy };
+  }
+
+  /** Asks for a listing that starts after now; a busy source remembers it. */
+  want(): void {
+    this.#wanted = true;
+  }
+
+  /** An answer waits to be taken, or a listing could start at once. */
+  get isPending(): boolean {
+    return this.#completed !== null || (this.#wanted && !this.#busy && this.#mayStart());
+  }
+
+  /** Whatever made it fail may be over: forget the back-off. */
+  retryNow(): void {
+    this.#notBeforeMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Starts a listing if one is wanted, none is in flight and no back-off is on. */
+  startIfWanted(stamp: Instant, stop: AbortSignal): void {
+    if (!this.#wanted || this.#busy || !this.#mayStart()) return;
+    this.#wanted = false;
+    this.#busy = true;
+    let call: Promise<T> | undefined;
+    const startedMs = this.options.clock.monotonicMs();
+    this.#outcome = withDeadline(
+      this.options.clock,
+      this.options.deadlineMs,
+      `Cannot observe ${this.name}`,
+      (signal) => {
+        call = this.list(signal);
+        return call;
+      },
+      stop,
+    ).then(
+      (value) => this.#succeed({ stamp, value, durationMs: this.options.clock.monotonicMs() - startedMs }),
+      (cause) => this.#fail(cause),
+    );
+    // A call that outlives its deadline still counts as in flight: never two at a time.
+    const settled = () => {
+      this.#busy = false;
+    };
+    void this.#outcome.then(() => (call ?? Promise.resolve()).then(settled, settled));
+  }
+
+  #mayStart(): boolean {
+    return this.options.clock.monotonicMs() >= this.#notBeforeMs;
+  }
+
+  /** Settles with the listing under way, or at its deadline; null when none is. Never rejects. */
+  get outcome(): Promise<void> | null {
+    return this.#outcome;
+  }
+
+  /** The newest completed listing that nobody took yet. */
+  take(): Observation<T> | null {
+    const taken = this.#completed;
+    this.#completed = null;
+    return taken;
+  }
+
+  #succeed(observation: Observation<T>): void {
+    const failures = this.#health.consecutiveFailures;
+    this.#outcome = null;
+    this.#completed = observation;
+    this.#health = {
+      ...this.#health,
+      lastSuccessMs: this.options.clock.monotonicMs(),
+      lastSuccessStamp: observation.stamp,
+      lastDurationMs: observation.durationMs,
+      lastError: null,
+      consecutiveFailures: 0,
+      successes: this.#health.successes + 1,
+    };
+    this.#notBeforeMs = Number.NEGATIVE_INFINITY;
+    if (failures > 0) this.options.onTransition(this.name, null, failures);
+  }
+
+  #fail(cause: unknown): void {
+    this.#outcome = null;
+    if (cause instanceof StoppedError) return;
+    const failures = this.#health.consecutiveFailures + 1;
+    this.#health = {
+      ...this.#health,
+      lastError: cause instanceof Error ? cause.message : String(cause),
+      consecutiveFailures: failures,
+      failures: this.#health.failures + 1,
+    };
+    const backoffMs = Math.min(
+      limits.sourceBackoffMs * 2 ** Math.min(failures - 1, 20),
+      this.options.maxBackoffMs,
+    );
+    // Up to a quarter less: many observers of one store must not come back in step.
+    this.#notBeforeMs = this.options.clock.monotonicMs() + backoffMs * (1 - 0.25 * this.options.random());
+    this.#wanted = true;
+    if (failures === 1) this.options.onTransition(this.name, cause, failures);
+  }
+}

@@ -1,0 +1,53 @@
+/** What the status endpoint, metrics and `observer_status` may know of the running loop: plain values, no secrets. */
+import type { ResourceKind } from "./orphans.ts";
+import type { CycleReport } from "./report.ts";
+import type { SourceHealth, SourceName } from "./source.ts";
+
+/** `disconnected`: it led when the database was last heard, and the lease may have gone to somebody else since. */
+export type Role = "starting" | "leader" | "standby" | "disconnected";
+
+/** Something that is up or down, and since when (monotonic milliseconds). */
+export interface LinkHealth {
+  readonly up: boolean | null;
+  readonly sinceMs: number;
+  readonly lastError: string | null;
+  readonly failures: number;
+}
+
+export type LinkName = "database" | "channel" | "events" | "wake";
+
+export interface Totals {
+  readonly looks: number;
+  readonly deliveries: number;
+  readonly changed: number;
+  readonly stamped: number;
+  readonly skipped: number;
+  readonly fenced: number;
+  readonly hints: number;
+  readonly events: number;
+  /** Hints and events that came while a look was already asked for. */
+  readonly coalesced: number;
+  readonly wakeUps: number;
+  readonly takeovers: number;
+}
+
+export interface ObserverView {
+  readonly instance: string;
+  readonly nowMs: number;
+  readonly startedMs: number;
+  readonly role: Role;
+  /** Who holds the lease, as far as known. */
+  readonly leader: string | null;
+  readonly epoch: string | null;
+  readonly cadence: { readonly mode: "idle" | "active"; readonly nextInMs: number | null };
+  readonly sources: Readonly<Record<SourceName, SourceHealth | null>>;
+  readonly links: Readonly<Record<LinkName, LinkHealth>>;
+  /** Last time a cycle or a stand-by check came to its end, whatever it found. */
+  readonly progressMs: number | null;
+  /** Last time a cycle read and wrote the database without a failure. */
+  readonly lastCommitMs: number | null;
+  readonly lastCycle: CycleReport | null;
+  readonly totals: Totals;
+  readonly orphans: Readonly<Record<ResourceKind, readonly string[]>>;
+  readonly held: Readonly<Record<ResourceKind, readonly string[]>>;
+}
