@@ -6,6 +6,12 @@ import type { PostgresClient, Tx } from "./postgres-client.ts";
 import { OWN_TABLES_DDL, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
 
 export interface SchemaFindings {
+  readonly serverVersion: string;
+  /** Database and search_path, for messages. */
+  readonly place: string;
+  readonly role: string;
+  /** A standby, or default_transaction_read_only. */
+  readonly readOnly: boolean;
   /** What keeps the Observer from working at all: one sentence each, with what to do. */
   readonly problems: readonly string[];
   /** The type of `workspaces.id`, as the catalog spells it. */
@@ -13,6 +19,8 @@ export interface SchemaFindings {
   readonly hasStatusTable: boolean;
   /** What it does without. */
   readonly missing: readonly string[];
+  /** What the role may do beyond its job: it works, but nothing but our word keeps P4. */
+  readonly excess: readonly string[];
 }
 
 interface ColumnRow {
@@ -70,30 +78,45 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
            has_column_privilege(attrelid, attnum, 'UPDATE') as may_update
       from pg_catalog.pg_attribute
      where attrelid = to_regclass('workspaces') and attnum > 0 and not attisdropped`;
-  const [where] = await tx<{ place: string; role: string }[]>`
+  const [server] = await tx<{ place: string; role: string; version: string; read_only: boolean }[]>`
     select current_database() || ', search_path ' || current_setting('search_path') as place,
-           current_user::text as role`;
+           current_user::text as role,
+           current_setting('server_version') as version,
+           current_setting('transaction_read_only') = 'on' as read_only`;
+  const { place, role, version, read_only: readOnly } = server!;
   const table = (name: string) => tables.find((row) => row.table_name === name && row.exists);
   const problems: string[] = [];
   const missing: string[] = [];
 
-  if (!table("workspaces")) problems.push(`there is no table workspaces in ${where?.place}; ${APPLY}`);
-  else problems.push(...columnProblems(columns, where?.role ?? "this role"));
+  if (!table("workspaces")) problems.push(`there is no table workspaces in ${place}; ${APPLY}`);
+  else problems.push(...columnProblems(columns, role));
 
   const lease = table("observer_lease");
-  if (!lease) problems.push(`there is no table observer_lease in ${where?.place}; ${APPLY}`);
+  if (!lease) problems.push(`there is no table observer_lease in ${place}; ${APPLY}`);
   else if (!(lease.may_select && lease.may_insert && lease.may_update)) {
-    problems.push(`${where?.role} may not select, insert and update observer_lease; ${GRANT}`);
+    problems.push(`${role} may not select, insert and update observer_lease; ${GRANT}`);
   }
   const status = table("observer_status");
   if (!status)
     missing.push(`there is no table observer_status, so nobody can read there who observes; ${APPLY}`);
   else if (!(status.may_select && status.may_insert && status.may_update)) {
-    missing.push(`${where?.role} may not write observer_status; ${GRANT}`);
+    missing.push(`${role} may not write observer_status; ${GRANT}`);
   }
+  const writable = columns
+    .filter(({ name, may_update }) => may_update && !(WORKSPACES_WRITTEN as readonly string[]).includes(name))
+    .map(({ name }) => name);
+  const excess =
+    writable.length === 0
+      ? []
+      : [`${role} may also update workspaces.${writable.join(", ")}: use a role of its own; ${GRANT}`];
   return {
+    serverVersion: version,
+    place,
+    role,
+    readOnly,
     problems,
     missing,
+    excess,
     idType: columns.find(({ name }) => name === "id")?.type ?? "text",
     hasStatusTable: missing.length === 0,
   };

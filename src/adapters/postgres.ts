@@ -30,17 +30,20 @@ import {
 export interface PostgresStoreOptions {
   readonly client: PostgresClient;
   readonly instance: string;
-  /** The type of `workspaces.id`, as the catalog spells it (postgres-verify.ts). */
-  readonly idType: string;
-  /** Whether `observer_status` is there to write to. */
-  readonly hasStatusTable: boolean;
+  /** Read at each call: it is known only once the database has answered for the first time (postgres-verify.ts). */
+  readonly schema: {
+    /** The type of `workspaces.id`, as the catalog spells it. */
+    readonly idType: string;
+    /** Whether `observer_status` is there to write to. */
+    readonly hasStatusTable: boolean;
+  };
 }
 
 /** One lease for the whole table. A later fleet has one per host. */
 const SCOPE = "workspaces";
 
 export function createConditionsStore(options: PostgresStoreOptions): ConditionsStore {
-  const { client, instance, idType, hasStatusTable } = options;
+  const { client, instance, schema } = options;
   return {
     async load(signal) {
       const rows = await client.transaction("Cannot load workspaces", signal, loadWorkspaces);
@@ -49,13 +52,13 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
 
     async save(lease, writes, signal) {
       const saved = await client.transaction("Cannot write conditions", signal, (tx) =>
-        saveConditions(tx, lease, limits.leaseMs, idType, writes),
+        saveConditions(tx, lease, limits.leaseMs, schema.idType, writes),
       );
       return saved.leases === 0 ? { kind: "lease-lost" } : outcomeOf(writes, saved.missed);
     },
 
     async report(status: JsonObject, signal) {
-      if (!hasStatusTable) return;
+      if (!schema.hasStatusTable) return;
       await client.transaction("Cannot write observer_status", signal, (tx) =>
         reportStatus(tx, instance, status),
       );

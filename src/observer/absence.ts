@@ -62,7 +62,8 @@ export async function lookAgain(
     const after = await engine.listAll(prefix, look);
     for (const id of moving) {
       const container = after.byWorkspace.get(id);
-      if (!isSameContainer(before.byWorkspace.get(id), container)) continue;
+      // A container that is gone by now is for the next listing to tell: the guard judges whole listings (P7).
+      if (container === undefined || !isSameContainer(before.byWorkspace.get(id), container)) continue;
       settled.set(id, { container, volume: volumes.byWorkspace.get(id) });
     }
     moving = new Set([...moving].filter((id) => !settled.has(id)));
@@ -70,8 +71,11 @@ export async function lookAgain(
   return settled;
 }
 
-const isSameContainer = (before: ContainerSeen | undefined, after: ContainerSeen | undefined): boolean =>
-  before?.containerId === after?.containerId && before?.state === after?.state;
+const isSameContainer = (before: ContainerSeen | undefined, after: ContainerSeen): boolean =>
+  before?.containerId === after.containerId &&
+  before.state === after.state &&
+  before.health === after.health &&
+  before.exitCode === after.exitCode;
 
 export interface GuardConfig {
   readonly enabled: boolean;
@@ -83,31 +87,37 @@ export interface GuardConfig {
   readonly confirm: number;
 }
 
-/** How often in a row, and since when, a listing has been suspiciously empty. */
-export interface Suspicion {
-  readonly seen: number;
-  readonly sinceMs: number;
-}
+/** How often in a row, and since when, each one was missing from a suspiciously empty listing. */
+export type Suspicion = ReadonlyMap<WorkspaceId, { readonly seen: number; readonly sinceMs: number }>;
+
+export const noSuspicion: Suspicion = new Map();
 
 /**
  * The sudden-emptiness guard. It compares with the *table*, so that a restart with the wrong socket, prefix or
- * bucket is caught on the first look.
+ * bucket is caught on the first look. Each absence is confirmed for itself: one that joins a long suspicion has been
+ * seen once, not often.
  *
  * @param presentCount how many resources of this kind the table holds as present
- * @param missingCount how many of those the completed listing lacks
- * @returns the suspicion to carry on, and whether the missing ones are to be held back
+ * @param missing those of them that the completed listing lacks
+ * @returns the suspicion to carry on, and the missing ones that are to be held back
  */
 export function judgeEmptiness(
   presentCount: number,
-  missingCount: number,
-  suspicion: Suspicion | null,
+  missing: readonly WorkspaceId[],
+  before: Suspicion,
   nowMs: number,
   config: GuardConfig,
-): { readonly suspicion: Suspicion | null; readonly hold: boolean } {
+): { readonly suspicion: Suspicion; readonly held: readonly WorkspaceId[] } {
   const suspicious =
-    config.enabled && missingCount >= config.min && missingCount > config.ratio * presentCount;
-  if (!suspicious) return { suspicion: null, hold: false };
-  const next = { seen: (suspicion?.seen ?? 0) + 1, sinceMs: suspicion?.sinceMs ?? nowMs };
-  const confirmed = next.seen >= config.confirm && nowMs - next.sinceMs >= limits.guardConfirmMs;
-  return { suspicion: next, hold: !confirmed };
+    config.enabled && missing.length >= config.min && missing.length > config.ratio * presentCount;
+  if (!suspicious) return { suspicion: noSuspicion, held: [] };
+  const suspicion = new Map<WorkspaceId, { seen: number; sinceMs: number }>();
+  const held: WorkspaceId[] = [];
+  for (const id of missing) {
+    const last = before.get(id);
+    const next = { seen: (last?.seen ?? 0) + 1, sinceMs: last?.sinceMs ?? nowMs };
+    suspicion.set(id, next);
+    if (next.seen < config.confirm || nowMs - next.sinceMs < limits.guardConfirmMs) held.push(id);
+  }
+  return { suspicion, held };
 }

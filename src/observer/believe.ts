@@ -1,5 +1,11 @@
 /** What of the listings may be believed, row by row, after the sudden-emptiness guard (P7); and who is an orphan. */
-import { type EngineListing, type GuardConfig, judgeEmptiness, type Suspicion } from "./absence.ts";
+import {
+  type EngineListing,
+  type GuardConfig,
+  judgeEmptiness,
+  noSuspicion,
+  type Suspicion,
+} from "./absence.ts";
 import type { SeenByEngine, SeenInArchives } from "./compose.ts";
 import { isJsonObject } from "./conditions.ts";
 import type { WorkspaceId } from "./names.ts";
@@ -9,7 +15,7 @@ import type { Observation } from "./source.ts";
 
 /** What one cycle remembers for the next. */
 export interface CycleMemory {
-  readonly suspicions: Readonly<Partial<Record<ResourceKind, Suspicion>>>;
+  readonly suspicions: Readonly<Record<ResourceKind, Suspicion>>;
   readonly orphans: Readonly<Record<ResourceKind, Orphans>>;
   /** Absences that the guard holds back, from the last listing of each kind. */
   readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
@@ -18,7 +24,7 @@ export interface CycleMemory {
 }
 
 export const emptyMemory: CycleMemory = {
-  suspicions: {},
+  suspicions: { container: noSuspicion, volume: noSuspicion, archive: noSuspicion },
   orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
   held: { container: [], volume: [], archive: [] },
   wakeOwed: false,
@@ -47,26 +53,36 @@ export function believe(
   guard: GuardConfig,
   nowMs: number,
 ): BelievedWorld {
-  const suspicions: Partial<Record<ResourceKind, Suspicion>> = { ...memory.suspicions };
+  const suspicions = { ...memory.suspicions };
   const held = { ...memory.held };
   const orphans = { ...memory.orphans };
   const orphanChanges: OrphanChange[] = [];
   const ids = new Set(rows.map((row) => row.id));
+  const doubted = {
+    container: new Set<WorkspaceId>(),
+    volume: new Set<WorkspaceId>(),
+    archive: new Set<WorkspaceId>(),
+  };
 
   const judge = (kind: ResourceKind, listing: Listing<unknown> | undefined) => {
     if (listing === undefined) return;
     const present = rows.filter((row) => isJsonObject(row.conditions[kind]));
     const missing = present.filter((row) => !listing.byWorkspace.has(row.id)).map((row) => row.id);
-    const verdict = judgeEmptiness(
-      present.length,
-      missing.length,
-      memory.suspicions[kind] ?? null,
-      nowMs,
-      guard,
-    );
-    if (verdict.suspicion === null) delete suspicions[kind];
-    else suspicions[kind] = verdict.suspicion;
-    held[kind] = verdict.hold ? missing : [];
+    const verdict = judgeEmptiness(present.length, missing, memory.suspicions[kind], nowMs, guard);
+    suspicions[kind] = verdict.suspicion;
+    held[kind] = verdict.held;
+    doubted[kind] = new Set(verdict.held);
+    // A listing that is doubted proves no absence of what was never observed either: a new row stays unknown.
+    if (verdict.held.length > 0) {
+      for (const row of rows) {
+        if (
+          !isJsonObject(row.conditions[kind]) &&
+          row.conditions[kind] !== null &&
+          !listing.byWorkspace.has(row.id)
+        )
+          doubted[kind].add(row.id);
+      }
+    }
     const tracked = trackOrphans(memory.orphans[kind], listing.byWorkspace.keys(), (id) => ids.has(id));
     orphans[kind] = tracked.orphans;
     if (tracked.appeared.length + tracked.disappeared.length > 0) orphanChanges.push({ kind, ...tracked });
@@ -75,15 +91,13 @@ export function believe(
   judge("volume", engine?.value.volumes);
   judge("archive", archives?.value);
 
-  const heldPairs = new Set([...held.container, ...held.volume]);
-  const heldArchives = new Set(held.archive);
   return {
     suspicions,
     held,
     orphans,
     orphanChanges,
     pair: ({ id }) =>
-      engine === null || heldPairs.has(id)
+      engine === null || doubted.container.has(id) || doubted.volume.has(id)
         ? null
         : {
             stamp: engine.stamp,
@@ -91,7 +105,7 @@ export function believe(
             volume: engine.value.volumes.byWorkspace.get(id),
           },
     archive: ({ id }) =>
-      archives === null || heldArchives.has(id)
+      archives === null || doubted.archive.has(id)
         ? null
         : { stamp: archives.stamp, archive: archives.value.byWorkspace.get(id) },
   };

@@ -25,18 +25,21 @@ import type {
   Leadership,
   Lease,
   Listing,
+  SaveOutcome,
   VolumeProvider,
   WakePublisher,
   WorkspaceRow,
 } from "./ports.ts";
 import { type CycleReport, ReportBuilder } from "./report.ts";
-import type { Source } from "./source.ts";
+import type { Observation, Source } from "./source.ts";
 
 export interface CycleConfig {
   readonly prefix: string;
   readonly maxAgeMs: number;
   readonly listTimeoutMs: number;
   readonly writeTimeoutMs: number;
+  /** Once one source has answered, how long the others may delay what it saw. */
+  readonly sourcePatienceMs: number;
   readonly guard: GuardConfig;
 }
 
@@ -79,17 +82,19 @@ export async function runCycle(
     parts.engineSource.want();
     parts.archiveSource?.want();
   }
-  parts.engineSource.startIfWanted(now, plan.stop);
-  parts.archiveSource?.startIfWanted(now, plan.stop);
+  const listing = {
+    engine: parts.engineSource.startIfWanted(now, plan.stop),
+    archives: parts.archiveSource?.startIfWanted(now, plan.stop) ?? null,
+  };
   const [rows] = await Promise.all([
     report.stage("load", () => loadRows(parts, plan)),
-    report.stage("list", () => settle(parts)),
+    report.stage("list", () => settle(parts, plan.kind, listing)),
   ]);
   if (rows === null || plan.stop.aborted) return report.done();
   report.loaded(rows);
 
-  const engine = parts.engineSource.take();
-  const archives = parts.archiveSource?.take() ?? null;
+  const engine = takeComparable(parts.engineSource, now);
+  const archives = takeComparable(parts.archiveSource, now);
   report.listed(engine, archives);
   const world = believe(rows, engine, archives, memory, parts.config.guard, parts.clock.monotonicMs());
   report.believed(world);
@@ -174,20 +179,35 @@ const loadRows = (parts: CycleParts, plan: CyclePlan): Promise<WorkspaceRow[]> =
   );
 
 /**
- * Waits for the listings under way. Once one has answered, the others get a little patience and no more: P6 is
- * about time as well. What comes later is taken in by the next cycle.
+ * Waits for the listings that this look started. Once one has answered, the other gets a little patience and no more:
+ * P6 is about time as well. Archives that are asked alone get the same, for their deadline is minutes away. What comes
+ * later is taken in by a cycle of its own, which has its answer and so waits for nobody.
  */
-async function settle(parts: CycleParts): Promise<void> {
-  const outcomes = [parts.engineSource.outcome, parts.archiveSource?.outcome ?? null].filter(
-    (outcome) => outcome !== null,
-  );
-  if (outcomes.length === 0) return;
+async function settle(
+  parts: CycleParts,
+  kind: CyclePlan["kind"],
+  { engine, archives }: { readonly engine: Promise<void> | null; readonly archives: Promise<void> | null },
+): Promise<void> {
+  const started = [engine, archives].filter((outcome) => outcome !== null);
+  if (kind === "delivery" || started.length === 0) return;
   const patience = new AbortController();
+  const first = engine === null ? Promise.resolve() : Promise.race(started);
   await Promise.race([
-    Promise.all(outcomes),
-    Promise.race(outcomes).then(() => parts.clock.sleep(limits.sourcePatienceMs, patience.signal)),
+    Promise.all(started),
+    first.then(() => parts.clock.sleep(parts.config.sourcePatienceMs, patience.signal)),
   ]);
   patience.abort();
+}
+
+/**
+ * The answer that a source has ready. One with a stamp in the database's future was asked for before that clock went
+ * back: whether it is older than what is stored nobody can tell any more (P3), so it is asked for again.
+ */
+function takeComparable<T>(source: Source<T> | null, now: Instant): Observation<T> | null {
+  const taken = source?.take() ?? null;
+  if (taken === null || taken.stamp <= now) return taken;
+  source?.want();
+  return null;
 }
 
 const secondLook = (
@@ -214,22 +234,13 @@ async function saveAndWake(
     report.wouldSave(composed);
     return;
   }
-  if (composed.length > 0) {
-    const outcome = await report.stage("save", () =>
-      withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot write conditions", (signal) =>
-        parts.store.save(
-          lease,
-          composed.map(({ write }) => write),
-          signal,
-        ),
-      ),
-    );
-    // The commit may have happened even if its answer got lost. Then the next cycle finds nothing to change, and
-    // only this keeps the wake-up from being lost with the answer.
-    if (outcome === null) report.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
-    else report.saved(composed, outcome);
+  for (let start = 0; start < composed.length && !report.lostLease; start += limits.rowsPerStatement) {
+    const batch = composed.slice(start, start + limits.rowsPerStatement);
+    const outcome = await report.stage("save", () => save(parts, lease, batch));
+    if (outcome === null) report.saveUnknown(batch);
+    else report.saved(batch, outcome);
   }
-  if (!report.wakeOwed || report.lostLease) return;
+  if (!report.mayAnnounce) return;
   const woke = await report.stage("wake", () =>
     withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot publish the wake-up", async (signal) => {
       await parts.wake.publish(signal);
@@ -238,3 +249,12 @@ async function saveAndWake(
   );
   if (woke) report.announced();
 }
+
+const save = (parts: CycleParts, lease: Lease, batch: readonly ComposedRow[]): Promise<SaveOutcome> =>
+  withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot write conditions", (signal) =>
+    parts.store.save(
+      lease,
+      batch.map(({ write }) => write),
+      signal,
+    ),
+  );

@@ -27,7 +27,7 @@ import { CycleLog } from "./cycle-log.ts";
 import { withDeadline } from "./deadline.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
-import type { HintListener, HintSource, Lease, Log } from "./ports.ts";
+import { type HintListener, type HintSource, type Lease, type Log, UnworkableError } from "./ports.ts";
 import type { CycleReport } from "./report.ts";
 import type { LinkName, ObserverView, Role, Totals } from "./view.ts";
 
@@ -40,6 +40,8 @@ export interface LoopParts {
   /** The Engine's events. */
   readonly events: HintSource;
   readonly log: Log;
+  /** Done once, before the first question for the lease; retried until it succeeds. */
+  readonly prepare: (signal: AbortSignal) => Promise<void>;
   readonly onReport?: (report: CycleReport) => void;
   /** What this instance says of itself in `observer_status`. */
   readonly describe: (view: ObserverView) => JsonObject;
@@ -88,24 +90,54 @@ export class Loop {
     };
   }
 
-  /** Runs until the signal fires; then finishes what is being written, hands the lease over, and resolves. */
+  /**
+   * Runs until the signal fires; then finishes what is being written, hands the lease over, and resolves.
+   *
+   * @throws UnworkableError when no waiting will mend what is wrong
+   */
   async run(stop: AbortSignal): Promise<void> {
-    const wakeUp = () => this.#sleeper?.abort();
-    stop.addEventListener("abort", wakeUp);
-    const companions = [
-      this.parts.channel.listen(this.#listener("channel"), stop),
-      this.parts.events.listen(this.#listener("events"), stop),
-      this.#keepLease(stop),
-    ];
+    // Also ends what runs beside the loop when the loop itself ends by a broken invariant.
+    const ending = new AbortController();
+    const end = () => {
+      ending.abort();
+      this.#sleeper?.abort();
+    };
+    stop.addEventListener("abort", end);
+    let companions: Promise<void>[] = [];
     try {
+      await this.#prepare(stop);
+      companions = [
+        this.parts.channel.listen(this.#listener("channel"), ending.signal),
+        this.parts.events.listen(this.#listener("events"), ending.signal),
+        this.#keepLease(ending.signal),
+      ];
       while (!stop.aborted) {
         if (this.#lease === null) await this.#standBy(stop);
         else await this.#lookWhenDue(this.#lease, stop);
       }
     } finally {
-      stop.removeEventListener("abort", wakeUp);
+      stop.removeEventListener("abort", end);
+      end();
       await this.#release();
       await Promise.all(companions);
+    }
+  }
+
+  async #prepare(stop: AbortSignal): Promise<void> {
+    const { clock, config } = this.parts.cycle;
+    let prepared = false;
+    while (!prepared && !stop.aborted) {
+      try {
+        await withDeadline(clock, config.writeTimeoutMs, "Cannot prepare", this.parts.prepare, stop);
+        prepared = true;
+        this.#links.database.up();
+      } catch (cause) {
+        if (cause instanceof UnworkableError) throw cause;
+        if (stop.aborted) return;
+        this.#links.database.down(cause);
+        this.#progressMs = clock.monotonicMs();
+        await this.#sleep(limits.databaseRetryMs, stop);
+      }
     }
   }
 
@@ -129,6 +161,8 @@ export class Loop {
       }
       this.#role = "standby";
       this.#leader = answer.holder;
+      // What it knew when it led says nothing of the table that somebody else writes now.
+      this.#memory = emptyMemory;
     } catch (cause) {
       if (stop.aborted) return;
       this.#links.database.down(cause);
@@ -145,8 +179,11 @@ export class Loop {
     this.#role = "leader";
     this.#totals.takeovers += 1;
     this.#cadence = { ...initialCadence };
-    // What an earlier term remembered may be long out of date; the table is what counts.
-    this.#memory = emptyMemory;
+    // What an earlier term remembered may be long out of date; the table is what counts. Whoever led before may have
+    // committed and died before it could say so.
+    this.#memory = { ...emptyMemory, wakeOwed: true };
+    this.parts.cycle.engineSource.forget();
+    this.parts.cycle.archiveSource?.forget();
     this.parts.log.info("lease.acquired", "Leading: this instance observes and writes", {
       epoch: lease.epoch,
     });
@@ -198,9 +235,9 @@ export class Loop {
       this.parts.cadence,
     );
     this.#awaitLateAnswers();
-    if (stop.aborted) return;
     this.#cycleLog.write(report);
     this.parts.onReport?.(report);
+    if (stop.aborted) return;
     this.#reportStatus();
     await this.#afterFailures(report, stop);
   }
@@ -227,7 +264,7 @@ export class Loop {
     for (const source of [engineSource, archiveSource]) {
       if (source === null) continue;
       const late = () => {
-        if (!source.isPending) return;
+        if (!source.isPending || this.#lease === null) return;
         this.#cadence = onLateAnswer(this.#cadence);
         this.#sleeper?.abort();
       };
@@ -240,7 +277,8 @@ export class Loop {
     const { clock, engineSource } = this.parts.cycle;
     const look = (cadence: Cadence) => {
       this.#cadence = cadence;
-      this.#sleeper?.abort();
+      // Who stands by has nothing to look at: a storm of hints must not become one of questions for the lease.
+      if (this.#lease !== null) this.#sleeper?.abort();
     };
     return {
       onHint: () => {

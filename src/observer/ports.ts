@@ -165,3 +165,8 @@ export interface Log {
   warn(event: string, message: string, fields?: Record<string, unknown>): void;
   error(event: string, message: string, fields?: Record<string, unknown>): void;
 }
+
+/** A configuration that can never work, whatever the world does: the process says why and ends. */
+export class UnworkableError extends Error {
+  override name = "UnworkableError";
+}

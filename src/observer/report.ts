@@ -60,6 +60,8 @@ export class ReportBuilder {
   #changed = 0;
   #skipped = 0;
   #fenced = 0;
+  #unknown = false;
+  #stillOwed = false;
   #woke = false;
 
   constructor(
@@ -107,6 +109,11 @@ export class ReportBuilder {
     }
     this.#skipped += outcome.skipped.length;
     this.#fenced += outcome.fenced.length;
+    // A write without an answer may be what locks these rows, and its commit is still to be announced.
+    const skipped = new Set(outcome.skipped);
+    this.#stillOwed ||=
+      this.before.wakeOwed &&
+      composed.some(({ write, changes }) => changes.length > 0 && skipped.has(write.id));
     this.#count(composed.filter(({ write }) => outcome.written.has(write.id)));
   }
 
@@ -120,9 +127,23 @@ export class ReportBuilder {
     }
   }
 
+  /**
+   * The commit may have happened even if its answer got lost, or may happen yet. Then the next cycle finds nothing to
+   * change, and only this keeps the wake-up from being lost with the answer.
+   */
+  saveUnknown(composed: readonly ComposedRow[]) {
+    this.#unknown = true;
+    this.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
+  }
+
+  /** Not while a commit may still come: announced before it, it would never be announced after it. */
+  get mayAnnounce(): boolean {
+    return this.wakeOwed && !this.#unknown;
+  }
+
   announced() {
     this.#woke = true;
-    this.wakeOwed = false;
+    this.wakeOwed = this.#stillOwed;
   }
 
   leaseLost(): CycleReport {

@@ -45,6 +45,7 @@ export class Source<T> {
   #busy = false;
   #outcome: Promise<void> | null = null;
   #completed: Observation<T> | null = null;
+  #term = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #health: Omit<SourceHealth, "inFlight"> = {
     lastSuccessMs: null,
@@ -81,13 +82,25 @@ export class Source<T> {
     this.#notBeforeMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Starts a listing if one is wanted, none is in flight and no back-off is on. */
-  startIfWanted(stamp: Instant, stop: AbortSignal): void {
-    if (!this.#wanted || this.#busy || !this.#mayStart()) return;
+  /** What was asked and seen up to now is of no use any more, an answer still on its way included. */
+  forget(): void {
+    this.#term += 1;
+    this.#completed = null;
+    this.#wanted = false;
+  }
+
+  /**
+   * Starts a listing if one is wanted, none is in flight and no back-off is on.
+   *
+   * @returns the outcome of the listing that this call started
+   */
+  startIfWanted(stamp: Instant, stop: AbortSignal): Promise<void> | null {
+    if (!this.#wanted || this.#busy || !this.#mayStart()) return null;
     this.#wanted = false;
     this.#busy = true;
     let call: Promise<T> | undefined;
     const startedMs = this.options.clock.monotonicMs();
+    const term = this.#term;
     this.#outcome = withDeadline(
       this.options.clock,
       this.options.deadlineMs,
@@ -98,7 +111,8 @@ export class Source<T> {
       },
       stop,
     ).then(
-      (value) => this.#succeed({ stamp, value, durationMs: this.options.clock.monotonicMs() - startedMs }),
+      (value) =>
+        this.#succeed({ stamp, value, durationMs: this.options.clock.monotonicMs() - startedMs }, term),
       (cause) => this.#fail(cause),
     );
     // A call that outlives its deadline still counts as in flight: never two at a time.
@@ -106,6 +120,7 @@ export class Source<T> {
       this.#busy = false;
     };
     void this.#outcome.then(() => (call ?? Promise.resolve()).then(settled, settled));
+    return this.#outcome;
   }
 
   #mayStart(): boolean {
@@ -124,10 +139,10 @@ export class Source<T> {
     return taken;
   }
 
-  #succeed(observation: Observation<T>): void {
+  #succeed(observation: Observation<T>, term: number): void {
     const failures = this.#health.consecutiveFailures;
     this.#outcome = null;
-    this.#completed = observation;
+    if (term === this.#term) this.#completed = observation;
     this.#health = {
       ...this.#health,
       lastSuccessMs: this.options.clock.monotonicMs(),

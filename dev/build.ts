@@ -1,0 +1,57 @@
+/**
+ * `bun run build`: one executable, `dist/observer`.
+ *
+ * Syntax and whitespace are minified, names are not: a log that says `DatabaseFault` is worth the bytes. Neither
+ * `.env` nor `bunfig.toml` is read at run time: whoever can write the working directory must not run code here.
+ */
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import manifest from "../package.json";
+
+const root = join(import.meta.dir, "..");
+const { values } = parseArgs({
+  options: {
+    outfile: { type: "string", default: join(root, "dist/observer") },
+    /** The commit that the executable names; a tree without git has to say it. */
+    commit: { type: "string" },
+  },
+});
+
+const commit = values.commit ?? commitOf(root);
+const command = [
+  process.execPath,
+  "build",
+  "--compile",
+  "--minify-whitespace",
+  "--minify-syntax",
+  "--sourcemap",
+  "--bytecode",
+  "--format=esm",
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  "--define",
+  `OBSERVER_VERSION=${JSON.stringify(manifest.version)}`,
+  "--define",
+  `OBSERVER_COMMIT=${JSON.stringify(commit)}`,
+  "--outfile",
+  values.outfile,
+  join(root, "src/main.ts"),
+];
+const built = Bun.spawnSync(command, { cwd: root, stdout: "pipe", stderr: "inherit" });
+// The source map is inside the executable; the copy beside it is not shipped.
+rmSync(`${values.outfile}.map`, { force: true });
+rmSync(join(root, "dist/main.js.map"), { force: true });
+if (built.exitCode !== 0) {
+  process.stderr.write(built.stdout);
+  process.exit(1);
+}
+console.log(`${values.outfile}: ${(statSync(values.outfile).size / 1e6).toFixed(1)} MB, ${manifest.version} (${commit})`);
+
+function commitOf(folder: string): string {
+  const git = (...words: string[]) =>
+    Bun.spawnSync(["git", "-C", folder, ...words], { stdout: "pipe", stderr: "ignore" }).stdout.toString().trim();
+  const hash = git("rev-parse", "--short=12", "HEAD");
+  if (hash === "") return "unknown";
+  return git("status", "--porcelain", "--untracked-files=no") === "" ? hash : `${hash}-dirty`;
+}

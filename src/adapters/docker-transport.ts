@@ -1,0 +1,141 @@
+/** HTTP to an Engine, over its unix socket or TCP, with plain `fetch`. Everything rejects with an EngineFault. */
+import * as v from "valibot";
+import {
+  type DockerEndpoint,
+  EngineFault,
+  explainFailedConnection,
+  explainStatus,
+  givenUp,
+  notJson,
+  wrongShape,
+} from "./docker-fault.ts";
+
+/** 5,000 containers are 3.3 MB. Beyond this it isn't a listing, and must not take the memory either. */
+const BODY_LIMIT_BYTES = 256 * 1024 * 1024;
+/** What is read of an error's body: an Engine's is far smaller. */
+const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
+
+export interface DockerTransport {
+  /**
+   * The whole body of a GET that answered 200, parsed.
+   *
+   * A JSON document that is cut off anywhere is no JSON document, so what comes back is complete (P1) even where
+   * HTTP can't tell: with neither length nor chunks the end of the connection ends the body.
+   */
+  getJson<Schema extends v.GenericSchema>(
+    path: string,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<v.InferOutput<Schema>>;
+  /** A GET whose body goes on until the signal fires; resolves when the headers came and say 200. */
+  openStream(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+}
+
+/** @param bodyLimitBytes only tests need another */
+export function createDockerTransport(
+  endpoint: DockerEndpoint,
+  bodyLimitBytes = BODY_LIMIT_BYTES,
+): DockerTransport {
+  const base = endpoint.kind === "unix" ? "http://docker" : endpoint.url.replace(/\/+$/, "");
+  const connection = connectionOptions(endpoint);
+
+  const failure = (error: unknown, signal: AbortSignal, doing: string): EngineFault => {
+    if (error instanceof EngineFault) return error;
+    return signal.aborted ? givenUp(signal, doing) : explainFailedConnection(error, endpoint);
+  };
+
+  async function get(path: string, signal: AbortSignal): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`${base}${path}`, {
+        ...connection,
+        // A redirect's target is not the Engine that the operator named.
+        redirect: "manual",
+        headers: { accept: "application/json", "accept-encoding": "identity" },
+        // The caller's signal is the only deadline: fetch's own ends quiet event streams after some minutes.
+        timeout: false,
+        signal,
+      });
+    } catch (error) {
+      throw failure(error, signal, "waiting for the Engine's answer");
+    }
+    // 206 and the like are successes, but not all of it.
+    if (response.status === 200) return response;
+    const body = await readBody(response, ERROR_BODY_LIMIT_BYTES).catch((error: unknown) => {
+      if (error instanceof BodyTooLarge) return error.start;
+      throw failure(error, signal, `reading the Engine's answer ${response.status}`);
+    });
+    throw explainStatus(response.status, new TextDecoder().decode(body), response.headers.get("location"));
+  }
+
+  return {
+    async getJson(path, schema, signal) {
+      const response = await get(path, signal);
+      const body = await readBody(response, bodyLimitBytes).catch((error: unknown) => {
+        throw failure(error, signal, "reading the Engine's answer");
+      });
+      const json = parseJson(body);
+      const result = v.safeParse(schema, json, { abortEarly: true });
+      if (result.success) return result.output;
+      const issue = result.issues[0];
+      throw wrongShape(v.getDotPath(issue) ?? "", issue);
+    },
+
+    async openStream(path, signal) {
+      const response = await get(path, signal);
+      if (response.body === null) throw new EngineFault("the Engine answered 200 without a body");
+      return response.body;
+    },
+  };
+}
+
+function connectionOptions(endpoint: DockerEndpoint): BunFetchRequestInit {
+  if (endpoint.kind === "unix") return { unix: endpoint.socketPath };
+  if (endpoint.tls === null) return {};
+  const { ca, cert, key, verify } = endpoint.tls;
+  return {
+    tls: {
+      rejectUnauthorized: verify,
+      ...(ca ? { ca } : {}),
+      ...(cert ? { cert } : {}),
+      ...(key ? { key } : {}),
+    },
+  };
+}
+
+class BodyTooLarge extends EngineFault {
+  constructor(
+    limitBytes: number,
+    readonly start: Uint8Array,
+  ) {
+    super(`the Engine's answer is longer than ${limitBytes} bytes, so it is no listing`);
+  }
+}
+
+/** Throws BodyTooLarge, or whatever the connection fails with; either way nothing is read any more. */
+async function readBody(response: Response, limitBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  if (response.body !== null) {
+    const reader = response.body.getReader();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      chunks.push(read.value);
+      sizeBytes += read.value.length;
+      if (sizeBytes > limitBytes) {
+        await reader.cancel();
+        throw new BodyTooLarge(limitBytes, Buffer.concat(chunks, limitBytes));
+      }
+    }
+  }
+  return Buffer.concat(chunks, sizeBytes);
+}
+
+/** Never `response.json()`: it takes an empty body for null. */
+function parseJson(body: Uint8Array): unknown {
+  try {
+    // Fatal: a damaged byte in a name would otherwise make it another name, and its workspace absent.
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch (error) {
+    throw notJson(new TextDecoder().decode(body.subarray(0, 4096)), error);
+  }
+}

@@ -1,0 +1,57 @@
+/** Picks the newest complete archive of each workspace out of a listing, one object at a time. */
+import { parseArchiveKey, storableText, type WorkspaceId } from "../observer/names.ts";
+import type { ArchiveSeen } from "../observer/ports.ts";
+import { compareKeys, type StoredObject } from "./s3-page.ts";
+
+export interface ArchiveNaming {
+  readonly prefix: string;
+  /** `/home.tar.zst` */
+  readonly suffix: string;
+  /** `.meta`: an archive counts once its key followed by this exists. Null: it counts at once. */
+  readonly commitSuffix: string | null;
+}
+
+export interface NewestArchives {
+  /** Takes the next object. Objects come in the order of `compareKeys`. */
+  see(object: StoredObject): void;
+  result(): Map<WorkspaceId, ArchiveSeen>;
+}
+
+/** Keeps one object per workspace, and with a commit suffix the few that may still be committed: not the listing. */
+export function newestArchives(naming: ArchiveNaming): NewestArchives {
+  const { prefix, suffix, commitSuffix } = naming;
+  const newest = new Map<WorkspaceId, StoredObject>();
+  // In order of keys, whatever begins with an archive's key follows it directly, its commit object too. So only
+  // archives whose key the current one begins with can still be committed.
+  let uncommitted: { id: WorkspaceId; object: StoredObject }[] = [];
+
+  function count(id: WorkspaceId, object: StoredObject): void {
+    const best = newest.get(id);
+    if (best === undefined || isNewer(object, best)) newest.set(id, object);
+  }
+
+  return {
+    see(object) {
+      if (commitSuffix !== null) {
+        for (const archive of uncommitted)
+          if (object.key === archive.object.key + commitSuffix) count(archive.id, archive.object);
+        uncommitted = uncommitted.filter((archive) => object.key.startsWith(archive.object.key));
+      }
+      const id = parseArchiveKey(object.key, prefix, suffix);
+      if (id === null) return;
+      if (commitSuffix === null) count(id, object);
+      else uncommitted.push({ id, object });
+    },
+    result: () => new Map([...newest].map(([id, object]) => [id, archiveSeen(object)])),
+  };
+}
+
+/** Of two uploaded in the same instant (S3 knows seconds) the greater key counts, so that every look agrees. */
+const isNewer = (a: StoredObject, b: StoredObject): boolean =>
+  a.modifiedMs === b.modifiedMs ? compareKeys(a.key, b.key) > 0 : a.modifiedMs > b.modifiedMs;
+
+const archiveSeen = (object: StoredObject): ArchiveSeen => ({
+  key: storableText(object.key),
+  sizeBytes: object.sizeBytes,
+  uploadedAt: new Date(object.modifiedMs).toISOString(),
+});

@@ -1,0 +1,84 @@
+/** argv → a command to run. Parses, and decides nothing. */
+import { Command, CommanderError } from "commander";
+import type { BuildInfo } from "./build-info.ts";
+import { settingsHelp } from "./config-help.ts";
+import { exitCode } from "./exit-codes.ts";
+
+export interface Commands {
+  run(): Promise<number>;
+  once(options: { readonly dryRun: boolean; readonly json: boolean }): Promise<number>;
+  check(options: { readonly json: boolean }): Promise<number>;
+  schema(options: { readonly role: string | null; readonly schema: string | null }): Promise<number>;
+  /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
+  health(): Promise<number>;
+}
+
+/** @returns the exit code */
+export async function runCli(argv: readonly string[], commands: Commands, build: BuildInfo): Promise<number> {
+  let code: number = exitCode.ok;
+  const program = new Command("observer")
+    .description(
+      "Writes down what really exists: lists the containers, volumes and archives of all workspaces in bulk,\n" +
+        "and keeps workspaces.conditions and observed_at in PostgreSQL true.",
+    )
+    .version(
+      `observer ${build.version} (${build.commit}, ${build.runtime})`,
+      "-V, --version",
+      "print version and commit",
+    )
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .showSuggestionAfterError()
+    .showHelpAfterError("Run observer --help to see commands and settings.")
+    .exitOverride()
+    .addHelpText(
+      "after",
+      () =>
+        `\n${settingsHelp()}\nExit codes: 0 done, 1 failed, 64 usage, 70 a bug, 78 a configuration that can never work.`,
+    );
+
+  program
+    .command("run")
+    .description("observe until told to stop (SIGTERM, SIGINT)")
+    .action(async () => {
+      code = await commands.run();
+    });
+  program
+    .command("once")
+    .description("look once, write, and print what was seen and what changed")
+    .option("--dry-run", "write nothing: print what would change", false)
+    .option("--json", "print JSON", false)
+    .action(async (options: { dryRun: boolean; json: boolean }) => {
+      code = await commands.once(options);
+    });
+  program
+    .command("check")
+    .description("test every dependency and permission, and say how to mend what is wrong")
+    .option("--json", "print JSON", false)
+    .action(async (options: { json: boolean }) => {
+      code = await commands.check(options);
+    });
+  program
+    .command("schema")
+    .description("print the SQL of the tables, and of a restricted role")
+    .option("--role <name>", "with the role of that name and its column-level grants")
+    .option("--schema <name>", "with the schema of that name")
+    .action(async (options: { role?: string; schema?: string }) => {
+      code = await commands.schema({ role: options.role ?? null, schema: options.schema ?? null });
+    });
+  program
+    .command("health")
+    .description("ask the running instance whether it is live: 0 if it is")
+    .action(async () => {
+      code = await commands.health();
+    });
+
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version end in an exception too, with code 0. No command at all prints the help as an error.
+    return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  }
+}

@@ -1,0 +1,263 @@
+/** `observer check`: every dependency and permission, one by one; what is wrong, and how to mend it. */
+import { systemClock } from "../adapters/clock.ts";
+import { createPostgresHints } from "../adapters/postgres-hints.ts";
+import { type SchemaFindings, verifySchema } from "../adapters/postgres-verify.ts";
+import type { Config } from "../config.ts";
+import { exitCode } from "../exit-codes.ts";
+import { withDeadline } from "../observer/deadline.ts";
+import { limits } from "../observer/limits.ts";
+import type { HintSource } from "../observer/ports.ts";
+import { errorText } from "../status/error-text.ts";
+import { startStatusServer } from "../status/server.ts";
+import { postgresOptions, type World, wire } from "../wire.ts";
+import { bold, green, print, printable, red, yellow } from "./terminal.ts";
+
+export interface Finding {
+  readonly name: string;
+  /** `warning`: it works, but not as it should. */
+  readonly result: "ok" | "warning" | "wrong" | "skipped";
+  readonly detail: string;
+}
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+export async function check(
+  config: Config,
+  options: { readonly json: boolean },
+  stop: AbortSignal,
+): Promise<number> {
+  const world = await wire(config, silent, { sourcePatienceMs: limits.sourcePatienceMs });
+  const findings: Finding[] = [];
+  const report = async (finding: Finding) => {
+    findings.push(finding);
+    if (!options.json) await print(line(finding));
+  };
+  try {
+    for await (const finding of examine(config, world, stop)) await report(finding);
+  } finally {
+    await world.close();
+  }
+  const wrong = findings.filter(({ result }) => result === "wrong").length;
+  if (options.json) await print(JSON.stringify({ ok: wrong === 0, findings }, null, 2));
+  else await print(bold(wrong === 0 ? "All is well." : `${wrong} of ${findings.length} checks failed.`));
+  return wrong === 0 ? exitCode.ok : exitCode.failed;
+}
+
+function line({ name, result, detail }: Finding): string {
+  const mark = {
+    ok: green("ok     "),
+    warning: yellow("warning"),
+    wrong: red("wrong  "),
+    skipped: "skipped",
+  }[result];
+  return `${mark}  ${name.padEnd(22)}  ${printable(detail)}`;
+}
+
+async function* examine(config: Config, world: World, stop: AbortSignal): AsyncGenerator<Finding> {
+  const ask = <T>(action: string, deadlineMs: number, work: (signal: AbortSignal) => Promise<T>) =>
+    withDeadline(systemClock, deadlineMs, action, work, stop);
+
+  yield {
+    name: "configuration",
+    result: config.warnings.length > 0 ? "warning" : "ok",
+    detail: config.warnings.join(" ") || `instance ${config.instance}, prefix ${config.prefix}`,
+  };
+
+  const schema = yield* attempt("database", async () => {
+    const found = await ask("Cannot inspect the schema", config.writeTimeoutMs, (signal) =>
+      verifySchema(world.database, signal),
+    );
+    return [found, { result: found.readOnly ? "wrong" : "ok", detail: describeServer(found) }];
+  });
+  if (schema === null)
+    yield { name: "schema and grants", result: "skipped", detail: "the database cannot be asked" };
+  else yield* schemaFindings(schema);
+
+  if (schema !== null && schema.problems.length === 0) {
+    yield* attempt("lease", async () => {
+      const holder = await ask("Cannot read the lease", config.writeTimeoutMs, (signal) =>
+        world.database.transaction("Cannot read the lease", signal, async (tx) => {
+          const [row] = await tx<{ holder: string }[]>`
+            select holder from observer_lease where expires_at > clock_timestamp() limit 1`;
+          return row?.holder ?? null;
+        }),
+      );
+      return [null, { result: "ok", detail: holder === null ? "free" : `${holder} leads` }];
+    });
+  }
+
+  yield* attempt("engine", async () => {
+    const info = await ask("Cannot ask the Engine", config.listTimeoutMs, (signal) =>
+      world.engine.info(signal),
+    );
+    return [
+      null,
+      { result: "ok", detail: `${info.name}, version ${info.serverVersion}, API ${info.apiVersion}` },
+    ];
+  });
+  yield* attempt("containers", async () => {
+    const listing = await ask("Cannot list containers", config.listTimeoutMs, (signal) =>
+      world.engine.listAll(config.prefix, { signal }),
+    );
+    return [null, { result: "ok", detail: `${listing.byWorkspace.size} of workspaces` }];
+  });
+  yield* attempt("volumes", async () => {
+    const listing = await ask("Cannot list volumes", config.listTimeoutMs, (signal) =>
+      world.engine.listVolumes(config.prefix, { signal }),
+    );
+    return [null, { result: "ok", detail: `${listing.byWorkspace.size} of workspaces` }];
+  });
+  yield* attempt("engine events", async () => {
+    await ask("Cannot listen to Engine events", config.listTimeoutMs, (signal) =>
+      connects(world.events, signal),
+    );
+    return [null, { result: "ok", detail: "the stream opens" }];
+  });
+
+  const { archives } = world;
+  if (archives === null)
+    yield { name: "archives", result: "skipped", detail: "S3_BUCKET is not set: archives are not observed" };
+  else {
+    yield* attempt("archives", async () => {
+      const { bucket, region, endpoint } = await ask("Cannot list archives", config.listTimeoutMs, (signal) =>
+        archives.head(config.prefix, signal),
+      );
+      return [null, { result: "ok", detail: `bucket ${bucket}, region ${region}, ${endpoint ?? "AWS"}` }];
+    });
+  }
+
+  const { redis } = world;
+  if (redis !== null) {
+    yield* attempt("redis", async () => {
+      const server = await ask("Cannot use Redis", config.writeTimeoutMs, (signal) => redis.check(signal));
+      const detail = `version ${server.version ?? "unknown"}, ${server.wakeReceivers} subscribers of ${config.wakeChannel}`;
+      return [
+        null,
+        server.role === "replica"
+          ? {
+              result: "wrong",
+              detail: `${detail}; this is a replica, and what is published there reaches nobody at the master: point REDIS_URL at the master`,
+            }
+          : { result: "ok", detail },
+      ];
+    });
+  } else {
+    yield* attempt("listen and notify", async () => {
+      await ask("Cannot hear a notification of its own", config.writeTimeoutMs, (signal) =>
+        echoes(config, world, signal),
+      );
+      return [
+        null,
+        { result: "ok", detail: `channels ${config.hintChannel} and ${config.wakeChannel}, no REDIS_URL` },
+      ];
+    });
+  }
+
+  const { listen } = config.status;
+  if (listen === null) yield { name: "status endpoint", result: "skipped", detail: "OBSERVER_LISTEN is off" };
+  else {
+    yield* attempt(
+      "status endpoint",
+      async () => {
+        await startStatusServer({ app: { fetch: () => new Response() }, ...listen }).stop(0);
+        return [null, { result: "ok", detail: `${listen.hostname}:${listen.port} is free` }];
+      },
+      "warning",
+    );
+  }
+}
+
+type Outcome = Pick<Finding, "result" | "detail">;
+
+/** @param otherwise what a failure counts as */
+async function* attempt<T>(
+  name: string,
+  work: () => Promise<readonly [T, Outcome]>,
+  otherwise: "wrong" | "warning" = "wrong",
+): AsyncGenerator<Finding, T | null> {
+  try {
+    const [value, outcome] = await work();
+    yield { name, ...outcome };
+    return value;
+  } catch (cause) {
+    yield { name, result: otherwise, detail: errorText(cause) };
+    return null;
+  }
+}
+
+const describeServer = (found: SchemaFindings): string =>
+  `PostgreSQL ${found.serverVersion}, ${found.place}, role ${found.role}` +
+  (found.readOnly ? "; it is a read-only standby: point DATABASE_URL at the primary" : "");
+
+function* schemaFindings(found: SchemaFindings): Generator<Finding> {
+  const name = "schema and grants";
+  for (const detail of found.problems) yield { name, result: "wrong", detail };
+  for (const detail of found.missing) yield { name, result: "warning", detail };
+  for (const detail of found.excess) yield { name, result: "warning", detail };
+  if (found.problems.length + found.missing.length + found.excess.length === 0) {
+    yield { name, result: "ok", detail: "all there, and the role can write nothing else" };
+  }
+}
+
+/** Resolves at the first connection; rejects at the first failure. Leaves nothing running. */
+async function connects(
+  source: HintSource,
+  signal: AbortSignal,
+  onHint: () => void = () => {},
+): Promise<void> {
+  const done = new AbortController();
+  let failure: unknown = null;
+  let isUp = false;
+  await source.listen(
+    {
+      onHint,
+      onUp: () => {
+        isUp = true;
+        done.abort();
+      },
+      onDown: (cause) => {
+        failure = cause;
+        done.abort();
+      },
+    },
+    AbortSignal.any([signal, done.signal]),
+  );
+  if (!isUp) throw failure ?? signal.reason;
+}
+
+/** Notifies a channel and hears it: a pooler in transaction mode takes LISTEN and delivers nothing. */
+async function echoes(config: Config, world: World, signal: AbortSignal): Promise<void> {
+  const channel = `${config.hintChannel}:check`;
+  const heard = new AbortController();
+  const hints = createPostgresHints({
+    connection: postgresOptions(config),
+    channel,
+    clock: systemClock,
+    random: Math.random,
+  });
+  let failure: unknown = null;
+  await hints.listen(
+    {
+      onHint: () => heard.abort(),
+      onUp: () => {
+        void world.database
+          .statement(`Cannot notify ${channel}`, signal, (sql) => sql`select pg_notify(${channel}, '')`)
+          .catch((cause) => {
+            failure = cause;
+            heard.abort();
+          });
+      },
+      onDown: (cause) => {
+        failure = cause;
+        heard.abort();
+      },
+    },
+    AbortSignal.any([signal, heard.signal]),
+  );
+  if (failure !== null) throw failure;
+  if (signal.aborted) {
+    throw new Error(
+      "Cannot hear a notification of its own: LISTEN needs a session, which a pooler in transaction mode does not keep. Point DATABASE_URL at the server itself, or set REDIS_URL",
+    );
+  }
+}

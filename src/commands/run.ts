@@ -1,0 +1,99 @@
+/** `observer run`: the daemon. */
+import { systemClock } from "../adapters/clock.ts";
+import { build } from "../build-info.ts";
+import type { Config } from "../config.ts";
+import { exitCode } from "../exit-codes.ts";
+import { createLog } from "../log.ts";
+import { limits } from "../observer/limits.ts";
+import { Loop } from "../observer/loop.ts";
+import { type Clock, type Log, UnworkableError } from "../observer/ports.ts";
+import { createStatusApp } from "../status/app.ts";
+import { describeView } from "../status/describe.ts";
+import { createMetrics } from "../status/metrics.ts";
+import { type StatusServer, startStatusServer } from "../status/server.ts";
+import { wire } from "../wire.ts";
+
+/** How often a taken address is tried again: in a rolling upgrade the old instance leaves it soon. */
+const LISTEN_RETRY_MS = 2_000;
+/** How long answers under way may take at the end. */
+const SERVER_STOP_MS = 500;
+
+/** @returns the exit code; resolves soon after `stop` fires, or when the configuration can never work */
+export async function run(config: Config, stop: AbortSignal): Promise<number> {
+  const log = createLog({ ...config.log, instance: config.instance });
+  log.info("observer.starting", "Starting", {
+    version: build.version,
+    commit: build.commit,
+    prefix: config.prefix,
+    hints: config.redis === null ? "postgresql" : "redis",
+    archives: config.archives?.bucket ?? null,
+  });
+  for (const warning of config.warnings)
+    log.warn("config.warning", "A setting can hardly be meant", { warning });
+
+  const world = await wire(config, log, { sourcePatienceMs: limits.sourcePatienceMs });
+  const metrics = createMetrics({ view: () => loop.view(), build });
+  const loop = new Loop({
+    instance: config.instance,
+    cadence: config.cadence,
+    cycle: world.cycle,
+    channel: world.channel,
+    events: world.events,
+    log,
+    prepare: world.prepare,
+    onReport: metrics.onReport,
+    describe: (view) => describeView(view, build),
+  });
+  const app = createStatusApp({
+    view: () => loop.view(),
+    health: { ...config.cadence, ...config },
+    build,
+    metrics,
+    token: config.status.token,
+  });
+  // Ends with the loop too, not only with the signal: an unworkable configuration ends the loop by itself.
+  const ended = new AbortController();
+  const serving = serve(config, app, log, systemClock, AbortSignal.any([stop, ended.signal]));
+  try {
+    await loop.run(stop);
+    log.info("observer.stopped", "Stopped");
+    return exitCode.ok;
+  } catch (cause) {
+    if (!(cause instanceof UnworkableError)) throw cause;
+    log.error("observer.unworkable", "This configuration can never work", { error: cause });
+    return exitCode.config;
+  } finally {
+    ended.abort();
+    await Promise.all([serving, world.close()]);
+    log.flush();
+  }
+}
+
+/** Serves until the signal fires. An address that is taken costs the endpoint, not the observing. */
+async function serve(
+  config: Config,
+  app: Parameters<typeof startStatusServer>[0]["app"],
+  log: Log,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const { listen } = config.status;
+  if (listen === null) return;
+  let server: StatusServer | null = null;
+  let complained = false;
+  while (server === null && !signal.aborted) {
+    try {
+      server = startStatusServer({ app, ...listen });
+      log.info("status.listening", "The status endpoint listens", { url: server.url });
+    } catch (cause) {
+      if (!complained)
+        log.error("status.unavailable", "Goes on without the status endpoint, and tries again", {
+          error: cause,
+        });
+      complained = true;
+      await clock.sleep(LISTEN_RETRY_MS, signal);
+    }
+  }
+  while (!signal.aborted) await clock.sleep(Number.MAX_SAFE_INTEGER, signal);
+  await server?.stop(SERVER_STOP_MS);
+}

@@ -1,0 +1,164 @@
+/** What the program is told from outside: parsed, checked against one another and deeply frozen. */
+
+export interface Config {
+  /** Before the workspace's id in every container, volume and archive name. Docker's name characters. */
+  readonly prefix: string;
+  /** Who this is, in the lease, `observer_status` and the log. Unique among running instances. */
+  readonly instance: string;
+  readonly database: DatabaseConfig;
+  /** Null: hints travel through PostgreSQL's LISTEN and NOTIFY. */
+  readonly redis: RedisConfig | null;
+  readonly engine: EngineConfig;
+  /** Null: there is no archive source, so archives are not observed. */
+  readonly archives: ArchivesConfig | null;
+  readonly cadence: CadenceConfig;
+  /** Oldest allowed stamp of a row that did not change. Never below the idle interval. */
+  readonly maxAgeMs: number;
+  /** Deadline of one listing call; of one page where a listing has pages. */
+  readonly listTimeoutMs: number;
+  /** Deadline of one statement. Shorter than a lease lives. */
+  readonly writeTimeoutMs: number;
+  readonly hintChannel: string;
+  readonly wakeChannel: string;
+  readonly guard: GuardConfig;
+  readonly status: StatusConfig;
+  readonly log: LogConfig;
+  /** What was accepted but can hardly be meant: one sentence each, without secrets, for the log. */
+  readonly warnings: readonly string[];
+}
+
+export interface CadenceConfig {
+  readonly idleIntervalMs: number;
+  readonly activeIntervalMs: number;
+  readonly minIntervalMs: number;
+  readonly activeForMs: number;
+}
+
+export interface GuardConfig {
+  readonly enabled: boolean;
+  /** A loss of fewer workspaces than this is never suspect. */
+  readonly min: number;
+  /** A loss of at least this share of a listing is suspect; above 0, at most 1. */
+  readonly ratio: number;
+  /** Looks in a row that must agree before a suspect loss is believed. */
+  readonly confirm: number;
+}
+
+export interface StatusConfig {
+  /** Null: no endpoint. `hostname` has no brackets; port 0 lets the system choose. */
+  readonly listen: ListenAddress | null;
+  /** Bearer token. Never null where the endpoint can be reached from outside the machine. */
+  readonly token: string | null;
+}
+
+export interface ListenAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogFormat = "json" | "pretty" | "auto";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+}
+
+export type DatabaseTls = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
+
+export interface DatabaseHost {
+  /** A name or address without brackets, or the folder of a unix socket, which starts with `/`. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface DatabaseConfig {
+  /** To be tried in this order; at least one. */
+  readonly hosts: readonly DatabaseHost[];
+  readonly user: string;
+  readonly password: string | null;
+  readonly database: string;
+  /** As libpq's sslmode. A unix socket never uses TLS, whatever stands here. */
+  readonly tls: DatabaseTls;
+  /** PEM text. Null: the authorities that the system trusts. */
+  readonly tlsRootCertificate: string | null;
+  readonly searchPath: string | null;
+  readonly applicationName: string;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RedisSingleConfig {
+  readonly kind: "single";
+  /** Empty where `path` is set. */
+  readonly host: string;
+  /** 0 where `path` is set. */
+  readonly port: number;
+  /** A unix socket. */
+  readonly path: string | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly db: number;
+  readonly tls: boolean;
+}
+
+export interface RedisSentinelConfig {
+  readonly kind: "sentinel";
+  readonly sentinels: readonly HostPort[];
+  /** The name under which the sentinels know the master. */
+  readonly name: string;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly sentinelPassword: string | null;
+  readonly db: number;
+  readonly tls: boolean;
+}
+
+export type RedisConfig = RedisSingleConfig | RedisSentinelConfig;
+
+export interface EngineTls {
+  /** PEM texts. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  /** False: the Engine's certificate is not checked. */
+  readonly verify: boolean;
+}
+
+export interface EngineUnixConfig {
+  readonly kind: "unix";
+  readonly socketPath: string;
+}
+
+export interface EngineTcpConfig {
+  readonly kind: "tcp";
+  /** `http://host:port` or `https://host:port`, without a path. */
+  readonly url: string;
+  /** Null with `https:`: the authorities that the system trusts, and no client certificate. */
+  readonly tls: EngineTls | null;
+}
+
+export type EngineConfig = EngineUnixConfig | EngineTcpConfig;
+
+export interface ArchivesCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+export interface ArchivesConfig {
+  readonly bucket: string;
+  /** What an archive's key ends with; starts with `/`. */
+  readonly suffix: string;
+  /** An archive counts only once `key + commitSuffix` exists. Null: at once. */
+  readonly commitSuffix: string | null;
+  readonly forcePathStyle: boolean;
+  readonly region: string;
+  /** Null: AWS. */
+  readonly endpoint: string | null;
+  /** Null: the SDK's default chain. */
+  readonly credentials: ArchivesCredentials | null;
+}

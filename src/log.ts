@@ -1,0 +1,85 @@
+/**
+ * The log: JSON lines on standard output, pretty on a terminal. A constant message and a stable `event` per fact,
+ * everything that varies in fields.
+ */
+import pino from "pino";
+import pretty from "pino-pretty";
+import type { Log } from "./observer/ports.ts";
+
+export interface LogOptions {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly format: "json" | "pretty" | "auto";
+  readonly instance: string;
+}
+
+export interface ProcessLog extends Log {
+  setLevel(level: LogOptions["level"]): void;
+  /** Writes out what is buffered; for the very end. */
+  flush(): void;
+}
+
+/** Lines that wait for a reader that is slow are dropped beyond this: a stuck log pipe must not stop the daemon. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+export function createLog({ level, format, instance }: LogOptions): ProcessLog {
+  const isPretty = format === "pretty" || (format === "auto" && process.stdout.isTTY === true);
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_BUFFERED_BYTES });
+  // A reader that went away is no reason to stop observing.
+  destination.on("error", () => {});
+  const logger = pino(
+    {
+      level,
+      base: { instance },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: "message",
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: describeError },
+    },
+    isPretty
+      ? pretty({
+          destination,
+          colorize: process.stdout.isTTY === true && !process.env.NO_COLOR,
+          messageKey: "message",
+          ignore: "instance,event",
+          translateTime: "SYS:HH:MM:ss.l",
+          singleLine: true,
+        })
+      : destination,
+  );
+  const write =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (event: string, message: string, fields: Record<string, unknown> = {}) =>
+      logger[name]({ event, ...fields }, message);
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    setLevel(next) {
+      logger.level = next;
+    },
+    flush() {
+      try {
+        destination.flushSync();
+      } catch {
+        // Nobody reads any more.
+      }
+    },
+  };
+}
+
+/** One line: the message and its causes. A stack only for what is a bug of ours. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error && causes.length < 5; cause = cause.cause) {
+    if (!error.message.includes(cause.message)) causes.push(cause.message);
+  }
+  const { code } = error as { code?: unknown };
+  return {
+    message: error.message,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(causes.length > 0 ? { causes } : {}),
+    ...(error instanceof TypeError || error instanceof ReferenceError ? { stack: error.stack } : {}),
+  };
+}

@@ -1,0 +1,102 @@
+/** What an instance says of itself, in `/status` and in its row of `observer_status`: docs/status-endpoint.md. */
+import type { JsonObject } from "../observer/conditions.ts";
+import { formatInstant } from "../observer/instant.ts";
+import { limits } from "../observer/limits.ts";
+import type { CycleReport } from "../observer/report.ts";
+import type { SourceHealth } from "../observer/source.ts";
+import type { LinkHealth, ObserverView } from "../observer/view.ts";
+import { errorText, publicText } from "./error-text.ts";
+
+export interface BuildInfo {
+  readonly version: string;
+  /** `unknown` where it was not built from a checkout. */
+  readonly commit: string;
+}
+
+/**
+ * Bounded whatever the world holds: lists name the first hundred and count the rest, error texts are cut.
+ * Ages are null for what never happened. Keys are stable; adding one is a minor version.
+ */
+export function describeView(view: ObserverView, build: BuildInfo): JsonObject {
+  const age = (atMs: number | null) => (atMs === null ? null : roundMs(view.nowMs - atMs));
+  return {
+    instance: view.instance,
+    version: build.version,
+    commit: build.commit,
+    role: view.role,
+    leader: view.leader,
+    epoch: view.epoch,
+    uptime_ms: age(view.startedMs),
+    progress_age_ms: age(view.progressMs),
+    last_commit_age_ms: age(view.lastCommitMs),
+    cadence: {
+      mode: view.cadence.mode,
+      next_in_ms: view.cadence.nextInMs === null ? null : roundMs(view.cadence.nextInMs),
+    },
+    sources: mapValues(view.sources, (source) => source && describeSource(source, age(source.lastSuccessMs))),
+    links: mapValues(view.links, (link) => describeLink(link, age(link.sinceMs))),
+    last_cycle: view.lastCycle && describeCycle(view.lastCycle),
+    totals: snakeKeys(view.totals),
+    orphans: mapValues(view.orphans, named),
+    held: mapValues(view.held, named),
+  };
+}
+
+const describeSource = (source: SourceHealth, lastSuccessAgeMs: number | null): JsonObject => ({
+  in_flight: source.inFlight,
+  last_success_age_ms: lastSuccessAgeMs,
+  /** The database's clock before the listing; also in the rows, as `observed`. */
+  last_success_stamp: source.lastSuccessStamp === null ? null : formatInstant(source.lastSuccessStamp),
+  last_duration_ms: source.lastDurationMs === null ? null : roundMs(source.lastDurationMs),
+  last_error: source.lastError === null ? null : publicText(source.lastError),
+  consecutive_failures: source.consecutiveFailures,
+  successes: source.successes,
+  failures: source.failures,
+});
+
+const describeLink = (link: LinkHealth, sinceAgeMs: number | null): JsonObject => ({
+  up: link.up,
+  since_ms: sinceAgeMs,
+  last_error: link.lastError === null ? null : publicText(link.lastError),
+  failures: link.failures,
+});
+
+const describeCycle = (report: CycleReport): JsonObject => ({
+  kind: report.kind,
+  stamp: report.stamp === null ? null : formatInstant(report.stamp),
+  duration_ms: roundMs(report.durationMs),
+  stages_ms: mapValues(report.stagesMs, (ms) => roundMs(ms)),
+  sources: [...report.sources],
+  counts: snakeKeys(report.counts),
+  contested: named(report.contested),
+  operation_in_flight: report.operationInFlight,
+  lease_lost: report.leaseLost,
+  woke: report.woke,
+  wake_owed: report.memory.wakeOwed,
+  // A cycle has a handful of stages, and each fails once or twice: no bound is needed.
+  failures: report.failures.map(({ stage, cause }) => ({ stage, error: errorText(cause) })),
+});
+
+const named = (ids: readonly string[]): JsonObject => ({
+  count: ids.length,
+  workspaces: ids.slice(0, limits.orphansNamed),
+});
+
+const roundMs = (ms: number): number => Math.round(ms * 10) / 10;
+
+function mapValues<K extends string, V, R>(
+  record: Readonly<Partial<Record<K, V>>>,
+  change: (value: V) => R,
+): { [key: string]: R } {
+  return Object.fromEntries(
+    Object.entries<V>(record as Record<K, V>).map(([key, value]) => [key, change(value)]),
+  );
+}
+
+const snakeKeys = <T extends { readonly [K in keyof T]: number | null }>(record: T): JsonObject =>
+  Object.fromEntries(
+    Object.entries<number | null>(record).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  );

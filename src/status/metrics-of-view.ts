@@ -1,0 +1,170 @@
+/**
+ * The metrics that are read from the view at scrape time: gauges, and counters whose totals the loop keeps.
+ *
+ * Ages rather than `_timestamp_seconds`, against the usual advice, for two reasons. The loop's times are those of
+ * the monotonic clock, and made into timestamps they would jump with the wall clock and raise false alarms. And
+ * the usual objection, that an age stands still when its owner hangs, doesn't hold: it is computed at the scrape.
+ */
+import type { ResourceKind } from "../observer/orphans.ts";
+import type { SourceName } from "../observer/source.ts";
+import type { LinkName, ObserverView } from "../observer/view.ts";
+import type { BuildInfo } from "./describe.ts";
+import { cpuSeconds, maxFds, openFds, processStartSeconds, residentBytes } from "./process-metrics.ts";
+
+/** Numbers of the last cycle that knew them; a cycle without a listing says nothing about resources. */
+export interface LastCounts {
+  readonly workspaces: number | null;
+  readonly resources: Readonly<Record<ResourceKind, number | null>>;
+}
+
+export interface Scrape {
+  readonly view: ObserverView;
+  readonly build: BuildInfo;
+  readonly last: LastCounts;
+}
+
+export interface ViewMetric {
+  readonly name: string;
+  readonly type: "gauge" | "counter";
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** One sample per set of labels, in the order of `labels`; a value of null is left out. */
+  readonly read: (scrape: Scrape) => readonly (readonly [value: number | null, ...labels: string[]])[];
+}
+
+const KINDS = ["container", "volume", "archive"] as const satisfies readonly ResourceKind[];
+const LINKS = ["database", "channel", "events", "wake"] as const satisfies readonly LinkName[];
+const SOURCES = ["engine", "archives"] as const satisfies readonly SourceName[];
+
+/** An instance that stands by looks at nothing: what it once saw must not be taken for the present. */
+const leads = ({ role }: ObserverView): boolean => role === "leader" || role === "disconnected";
+
+/** What never happened is infinitely long ago, so that an alert's threshold is passed by it as well. */
+const ageSeconds = (view: ObserverView, atMs: number | null): number =>
+  atMs === null ? Number.POSITIVE_INFINITY : (view.nowMs - atMs) / 1000;
+
+const gauge = (
+  name: string,
+  help: string,
+  labels: readonly string[],
+  read: ViewMetric["read"],
+): ViewMetric => ({ name, type: "gauge", help, labels, read });
+
+const counter = (
+  name: string,
+  help: string,
+  labels: readonly string[],
+  read: ViewMetric["read"],
+): ViewMetric => ({ name, type: "counter", help, labels, read });
+
+const total = (name: string, key: keyof ObserverView["totals"], help: string): ViewMetric =>
+  counter(name, help, [], ({ view }) => [[view.totals[key]]]);
+
+const ofSources =
+  (read: (health: NonNullable<ObserverView["sources"]["engine"]>, view: ObserverView) => number | null) =>
+  ({ view }: Scrape) =>
+    SOURCES.map((name) => {
+      const health = view.sources[name];
+      return [health === null ? null : read(health, view), name] as const;
+    });
+
+/** Archives are left out where no archive source is configured: zero would claim that there are none. */
+const ofKinds = (read: (scrape: Scrape, kind: ResourceKind) => number | null) => (scrape: Scrape) =>
+  KINDS.map((kind) => {
+    const known = leads(scrape.view) && (kind !== "archive" || scrape.view.sources.archives !== null);
+    return [known ? read(scrape, kind) : null, kind] as const;
+  });
+
+export const viewMetrics: readonly ViewMetric[] = [
+  gauge(
+    "observer_build_info",
+    "Version and commit of this executable; always 1.",
+    ["version", "commit"],
+    ({ build }) => [[1, build.version, build.commit]],
+  ),
+  gauge(
+    "observer_is_leader",
+    "1 while this instance holds the lease and may write, otherwise 0.",
+    [],
+    ({ view }) => [[view.role === "leader" ? 1 : 0]],
+  ),
+  total("observer_takeovers_total", "takeovers", "Times this instance took the lease."),
+  gauge(
+    "observer_progress_age_seconds",
+    "Time since a cycle or a stand-by check last came to its end, whatever it found.",
+    [],
+    ({ view }) => [[ageSeconds(view, view.progressMs ?? view.startedMs)]],
+  ),
+  gauge(
+    "observer_last_commit_age_seconds",
+    "Time since a cycle last read and wrote the database without a failure; only while leading.",
+    [],
+    ({ view }) => [[leads(view) ? ageSeconds(view, view.lastCommitMs) : null]],
+  ),
+  gauge("observer_link_up", "1 up, 0 down; absent until it was first tried.", ["link"], ({ view }) =>
+    LINKS.map((link) => {
+      const { up } = view.links[link];
+      return [up === null ? null : Number(up), link] as const;
+    }),
+  ),
+  gauge(
+    "observer_source_last_success_age_seconds",
+    "Time since the last completed listing; +Inf before the first; only while leading.",
+    ["source"],
+    ofSources((health, view) => (leads(view) ? ageSeconds(view, health.lastSuccessMs) : null)),
+  ),
+  counter(
+    "observer_source_successes_total",
+    "Completed listings.",
+    ["source"],
+    ofSources(({ successes }) => successes),
+  ),
+  counter(
+    "observer_source_failures_total",
+    "Listings that failed or ran into their deadline.",
+    ["source"],
+    ofSources(({ failures }) => failures),
+  ),
+  total("observer_rows_changed_total", "changed", "Rows written because a condition changed."),
+  total("observer_rows_stamped_total", "stamped", "Rows written for their freshness alone."),
+  total(
+    "observer_rows_skipped_total",
+    "skipped",
+    "Rows left for the next look: locked by somebody else, or gone.",
+  ),
+  total("observer_rows_fenced_total", "fenced", "Rows not written: they hold a newer observation."),
+  counter("observer_hints_total", "Hints heard.", ["source"], ({ view }) => [
+    [view.totals.hints, "channel"],
+    [view.totals.events, "events"],
+  ]),
+  total("observer_hints_coalesced_total", "coalesced", "Hints that came while a look was already asked for."),
+  total("observer_wakeups_total", "wakeUps", "Wake-ups published."),
+  gauge("observer_workspaces", "Rows that are observed; only while leading.", [], ({ view, last }) => [
+    [leads(view) ? last.workspaces : null],
+  ]),
+  gauge(
+    "observer_resources",
+    "Workspaces of which the last completed listing shows a resource, with or without a row.",
+    ["kind"],
+    ofKinds(({ last }, kind) => last.resources[kind]),
+  ),
+  gauge(
+    "observer_orphans",
+    "Resources without a row, seen in two listings in a row.",
+    ["kind"],
+    ofKinds(({ view }, kind) => view.orphans[kind].length),
+  ),
+  gauge(
+    "observer_guard_held",
+    "Absences that the sudden-emptiness guard holds back.",
+    ["kind"],
+    ofKinds(({ view }, kind) => view.held[kind].length),
+  ),
+  counter("process_cpu_seconds_total", "User and system CPU time.", [], () => [[cpuSeconds()]]),
+  gauge("process_resident_memory_bytes", "Resident memory.", [], () => [[residentBytes()]]),
+  gauge("process_open_fds", "Open file descriptors.", [], () => [[openFds()]]),
+  gauge("process_max_fds", "Most file descriptors that may be open.", [], () => [[maxFds()]]),
+  gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", [], () => [
+    [processStartSeconds],
+  ]),
+];

@@ -1,0 +1,128 @@
+/** Prometheus metrics, in a registry of their own. Labels come from closed sets, never from an Engine or a table. */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ResourceKind } from "../observer/orphans.ts";
+import type { CycleReport, Stage } from "../observer/report.ts";
+import type { SourceName } from "../observer/source.ts";
+import type { ObserverView } from "../observer/view.ts";
+import type { BuildInfo } from "./describe.ts";
+import { type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
+
+export interface Metrics {
+  /** Called once after every cycle. */
+  onReport(report: CycleReport): void;
+  /** The exposition. Everything in it is of one view. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export interface MetricsParts {
+  readonly view: () => ObserverView;
+  readonly build: BuildInfo;
+}
+
+const STAGES: readonly Stage[] = ["stamp", "list", "load", "compose", "save", "again", "wake"];
+const KINDS = ["look", "delivery"] as const;
+const SOURCES: readonly SourceName[] = ["engine", "archives"];
+/** From one row on a quiet machine to a whole archive listing at its deadline. */
+const BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+export function createMetrics({ view, build }: MetricsParts): Metrics {
+  const registry = new Registry();
+  const histogram = (name: string, help: string, label: string, values: readonly string[]) => {
+    const made = new Histogram({
+      name,
+      help,
+      labelNames: [label],
+      buckets: BUCKETS_SECONDS,
+      registers: [registry],
+    });
+    // A series that exists from the start loses no first increase to rate().
+    for (const value of values) made.zero({ [label]: value });
+    return made;
+  };
+  const cycles = histogram("observer_cycle_duration_seconds", "Duration of cycles.", "kind", KINDS);
+  const stages = histogram(
+    "observer_stage_duration_seconds",
+    "Duration of the stages of a cycle; of a stage that comes twice in one cycle, the sum.",
+    "stage",
+    STAGES,
+  );
+  const stageFailures = new Counter({
+    name: "observer_stage_failures_total",
+    help: "Failures by the stage of the cycle; a source's own failures are in observer_source_failures_total.",
+    labelNames: ["stage"],
+    registers: [registry],
+  });
+  for (const stage of STAGES) stageFailures.inc({ stage }, 0);
+  const listings = histogram(
+    "observer_source_listing_duration_seconds",
+    "Duration of completed listings.",
+    "source",
+    [],
+  );
+  const ofView = viewMetrics.map((metric) => ({ metric, write: writer(metric, registry) }));
+
+  let workspaces: number | null = null;
+  let resources: Readonly<Record<ResourceKind, number | null>> = {
+    container: null,
+    volume: null,
+    archive: null,
+  };
+  const successesSeen = new Map<SourceName, number>();
+
+  /** A source's health stands still until its next listing, however often it is read: the count tells. */
+  const observeListings = (now: ObserverView) => {
+    for (const source of SOURCES) {
+      const health = now.sources[source];
+      if (health === null) continue;
+      if (!successesSeen.has(source)) listings.zero({ source });
+      const isNew = health.successes > (successesSeen.get(source) ?? 0);
+      successesSeen.set(source, health.successes);
+      if (isNew && health.lastDurationMs !== null) listings.observe({ source }, health.lastDurationMs / 1000);
+    }
+  };
+
+  return {
+    contentType: registry.contentType,
+    onReport(report) {
+      cycles.observe({ kind: report.kind }, report.durationMs / 1000);
+      for (const [stage, ms] of Object.entries(report.stagesMs)) stages.observe({ stage }, ms / 1000);
+      for (const { stage } of report.failures) stageFailures.inc({ stage });
+      // Null there means that the rows could not be read, and the count of zero beside it says nothing.
+      if (report.operationInFlight !== null) workspaces = report.counts.rows;
+      resources = {
+        container: report.counts.containers ?? resources.container,
+        volume: report.counts.volumes ?? resources.volume,
+        archive: report.counts.archives ?? resources.archive,
+      };
+      observeListings(view());
+    },
+    text() {
+      const now = view();
+      observeListings(now);
+      for (const { metric, write } of ofView) {
+        write(metric.read({ view: now, build, last: { workspaces, resources } }));
+      }
+      return registry.metrics();
+    },
+  };
+}
+
+type Samples = ReturnType<ViewMetric["read"]>;
+
+/** Registers a metric, and answers the function that replaces all its samples. */
+function writer({ name, help, type, labels }: ViewMetric, registry: Registry): (samples: Samples) => void {
+  const options = { name, help, labelNames: [...labels], registers: [registry] };
+  const made = type === "gauge" ? new Gauge(options) : new Counter(options);
+  return (samples) => {
+    made.reset();
+    // A reset leaves a zero where there are no labels; nothing known is nothing shown.
+    if (labels.length === 0) made.remove();
+    for (const [value, ...values] of samples) {
+      if (value === null) continue;
+      const named = Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ""]));
+      if (made instanceof Gauge) made.set(named, value);
+      else made.inc(named, value);
+    }
+  };
+}

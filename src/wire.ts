@@ -1,0 +1,175 @@
+/** Config → adapters → the parts of a cycle. The only place that knows which technology is behind which port. */
+import { systemClock } from "./adapters/clock.ts";
+import { createDockerEngine, createDockerEvents, type DockerEngine } from "./adapters/docker.ts";
+import { createConditionsStore, createLeadership } from "./adapters/postgres.ts";
+import { PostgresClient, type PostgresOptions } from "./adapters/postgres-client.ts";
+import { DatabaseFault } from "./adapters/postgres-fault.ts";
+import { createPostgresHints, createPostgresWake } from "./adapters/postgres-hints.ts";
+import { createOwnTables, type SchemaFindings, verifySchema } from "./adapters/postgres-verify.ts";
+import type { RedisHints } from "./adapters/redis.ts";
+import type { S3Archives } from "./adapters/s3.ts";
+import type { Config } from "./config.ts";
+import type { EngineListing } from "./observer/absence.ts";
+import type { CycleParts } from "./observer/cycle.ts";
+import { limits } from "./observer/limits.ts";
+import { type HintSource, type Log, UnworkableError } from "./observer/ports.ts";
+import { Source, type SourceName } from "./observer/source.ts";
+
+export interface World {
+  readonly cycle: CycleParts;
+  readonly channel: HintSource;
+  readonly events: HintSource;
+  readonly database: PostgresClient;
+  readonly engine: DockerEngine;
+  readonly archives: S3Archives | null;
+  readonly redis: RedisHints | null;
+  /** Looks at the schema, makes the Observer's own tables where it may. Throws UnworkableError. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Looks at the schema and changes nothing. Throws UnworkableError. */
+  inspect(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WireOptions {
+  /** How long a source that has answered waits for one that has not. */
+  readonly sourcePatienceMs: number;
+}
+
+export async function wire(config: Config, log: Log, options: WireOptions): Promise<World> {
+  const { instance, prefix, listTimeoutMs, writeTimeoutMs } = config;
+  const clock = systemClock;
+  const random = Math.random;
+
+  const connection = postgresOptions(config);
+  const database = new PostgresClient(connection);
+  const schema = { idType: "text", hasStatusTable: false };
+  const store = createConditionsStore({ client: database, instance, schema });
+
+  const engine = createDockerEngine({ endpoint: config.engine });
+  const archives = await openArchives(config);
+  const redis = await openRedis(config);
+
+  const sourceOptions = {
+    clock,
+    random,
+    maxBackoffMs: config.cadence.idleIntervalMs,
+    onTransition: (name: SourceName, cause: unknown, failures: number) => {
+      if (cause === null) log.info("source.up", "A source is observed again", { source: name, failures });
+      else
+        log.error("source.down", "A source cannot be observed; the others go on", {
+          source: name,
+          error: cause,
+        });
+    },
+  };
+  const cycle: CycleParts = {
+    clock,
+    store,
+    engine,
+    leadership: createLeadership(database, instance),
+    wake: redis ?? createPostgresWake(database, config.wakeChannel),
+    config: {
+      ...options,
+      prefix,
+      listTimeoutMs,
+      writeTimeoutMs,
+      maxAgeMs: config.maxAgeMs,
+      guard: config.guard,
+    },
+    engineSource: new Source<EngineListing>("engine", (signal) => listEngine(engine, prefix, signal), {
+      ...sourceOptions,
+      deadlineMs: listTimeoutMs,
+    }),
+    archiveSource:
+      archives === null
+        ? null
+        : new Source("archives", (signal) => archives.listArchives(prefix, { signal }), {
+            ...sourceOptions,
+            deadlineMs: limits.archiveListingMs,
+          }),
+  };
+
+  return {
+    cycle,
+    database,
+    engine,
+    archives,
+    redis,
+    channel: redis ?? createPostgresHints({ connection, channel: config.hintChannel, clock, random }),
+    events: createDockerEvents({ endpoint: config.engine, prefix, clock, random }),
+    prepare: (signal) =>
+      fatalIsUnworkable(async () => {
+        const created = await createOwnTables(database, signal);
+        for (const table of created)
+          log.info("schema.created", "Made a table of the Observer's own", { table });
+        Object.assign(schema, await inspectSchema(database, log, signal));
+      }),
+    inspect: (signal) =>
+      fatalIsUnworkable(async () => {
+        Object.assign(schema, await inspectSchema(database, log, signal));
+      }),
+    async close() {
+      archives?.destroy();
+      await Promise.all([database.close(), redis?.close()]);
+    },
+  };
+}
+
+/** Both lists at once; when one fails, the other is aborted and waited for. */
+async function listEngine(engine: DockerEngine, prefix: string, signal: AbortSignal): Promise<EngineListing> {
+  const other = new AbortController();
+  const look = { signal: AbortSignal.any([signal, other.signal]) };
+  const calls = [engine.listAll(prefix, look), engine.listVolumes(prefix, look)] as const;
+  try {
+    const [containers, volumes] = await Promise.all(calls);
+    return { containers, volumes };
+  } catch (cause) {
+    other.abort(cause);
+    await Promise.allSettled(calls);
+    throw cause;
+  }
+}
+
+async function inspectSchema(
+  database: PostgresClient,
+  log: Log,
+  signal: AbortSignal,
+): Promise<SchemaFindings> {
+  const findings = await verifySchema(database, signal);
+  if (findings.problems.length > 0) {
+    throw new UnworkableError(`Cannot work with this database: ${findings.problems.join(". ")}`);
+  }
+  for (const reason of findings.missing) {
+    log.warn("schema.incomplete", "Goes on without a table of the Observer's own", { reason });
+  }
+  return findings;
+}
+
+/** What the database refuses for good is the operator's to mend. */
+async function fatalIsUnworkable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof DatabaseFault && cause.fatal) throw new UnworkableError(cause.message, { cause });
+    throw cause;
+  }
+}
+
+export const postgresOptions = (config: Config): PostgresOptions => ({
+  ...config.database,
+  timeoutMs: config.writeTimeoutMs,
+});
+
+/** Loaded only where it is configured: the SDK is the heaviest part of the program. */
+async function openArchives(config: Config): Promise<S3Archives | null> {
+  if (config.archives === null) return null;
+  const { createS3Archives } = await import("./adapters/s3.ts");
+  return createS3Archives({ ...config.archives, pageTimeoutMs: config.listTimeoutMs });
+}
+
+async function openRedis(config: Config): Promise<RedisHints | null> {
+  if (config.redis === null) return null;
+  const { createRedisHints } = await import("./adapters/redis.ts");
+  const { hintChannel, wakeChannel, redis } = config;
+  return createRedisHints({ redis, hintChannel, wakeChannel });
+}
