@@ -1,7 +1,7 @@
 /** argv → a command to run. Parses, and decides nothing. */
 import { Command, CommanderError } from "commander";
 import type { BuildInfo } from "./build-info.ts";
-import { settingsHelp } from "./config-help.ts";
+import { settingsHelp } from "./config/help.ts";
 import { exitCode } from "./exit-codes.ts";
 
 export interface Commands {

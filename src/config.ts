@@ -1,24 +1,24 @@
 /**
  * Environment → frozen Config, or every problem at once. The only reader of process.env.
  *
- * The settings themselves are listed in config-settings.ts; each kind of connection has a file of its own.
+ * The settings themselves are listed in config/settings.ts; each kind of connection has a file of its own.
  */
 import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { readArchives } from "./config-archives.ts";
-import { readDatabase } from "./config-database-url.ts";
-import { readEngine } from "./config-engine.ts";
-import { formatDuration } from "./config-parse.ts";
-import { readRedis } from "./config-redis-url.ts";
-import type { SettingName } from "./config-settings.ts";
-import { ConfigSource, type Environment, type ReadFile } from "./config-source.ts";
-import { readStatus } from "./config-status.ts";
-import type { CadenceConfig, Config, LogFormat, LogLevel } from "./config-types.ts";
-import { checkNames } from "./config-unknown-names.ts";
+import { readArchives } from "./config/archives.ts";
+import { readDatabase } from "./config/database-url.ts";
+import { readEngine } from "./config/engine.ts";
+import { formatDuration } from "./config/parse.ts";
+import { readRedis } from "./config/redis-url.ts";
+import type { SettingName } from "./config/settings.ts";
+import { ConfigSource, type Environment, type ReadFile } from "./config/source.ts";
+import { readStatus } from "./config/status.ts";
+import type { CadenceConfig, Config, LogFormat, LogLevel } from "./config/types.ts";
+import { checkNames } from "./config/unknown-names.ts";
 import { limits } from "./observer/limits.ts";
 
-export type { Environment, ReadFile } from "./config-source.ts";
-export type * from "./config-types.ts";
+export type { Environment, ReadFile } from "./config/source.ts";
+export type * from "./config/types.ts";
 
 /** What is known of the process itself. `user` is the system's user, null where it has no name. */
 export interface Host {

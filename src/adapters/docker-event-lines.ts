@@ -76,9 +76,8 @@ export function isHint(line: string, prefix: string): boolean {
   const action = textAt(event, "Action");
   if (type === null || action === null) return true;
   if (type !== "container" && type !== "volume") return false;
-  // "health_status: healthy", "exec_start: sh -c true"
-  const verb = action.split(":", 1)[0]!.trim();
-  if (CHANGES_NOTHING.has(verb) || verb.startsWith("exec")) return false;
+  // exec_die, "exec_start: sh -c true": health checks make three of them each time.
+  if (CHANGES_NOTHING.has(action) || action.startsWith("exec")) return false;
   if (type === "volume") {
     const name = textAt(event, "Actor", "ID");
     return name === null || parseVolumeName(name, prefix) !== null;

@@ -81,7 +81,7 @@ export interface GuardConfig {
   readonly enabled: boolean;
   /** Fewer missing resources than this are never suspicious. */
   readonly min: number;
-  /** Nor is a smaller share than this of what the table holds as present. */
+  /** Nor is this share, or a smaller one, of what the table holds as present. Below 1. */
   readonly ratio: number;
   /** Observations in a row that have to show the emptiness before it is believed. */
   readonly confirm: number;

@@ -101,7 +101,8 @@ export function nextCycle(
     soonestMs,
     cadence.lastLookMs + Math.min(intervalMs(cadence, nowMs, config), cadence.promisedMs),
   );
-  return cadence.delivery && soonestMs < dueMs
+  // A look takes in late answers as well, so one that is due by now goes first.
+  return cadence.delivery && Math.max(soonestMs, nowMs) < dueMs
     ? { kind: "delivery", atMs: soonestMs }
     : { kind: "look", atMs: dueMs };
 }

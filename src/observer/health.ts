@@ -2,6 +2,7 @@
  * Live? Ready? Both are ages of the last success, never durations of the last call: a call that hangs freezes
  * every "last duration" and looks healthy for ever.
  */
+import { limits } from "./limits.ts";
 import type { ObserverView } from "./view.ts";
 
 export interface HealthConfig {
@@ -16,13 +17,19 @@ export interface Verdict {
   readonly reasons: readonly string[];
 }
 
-/** Longest time that one cycle can take: stamp, list or load, save, second look, save, wake. */
-export const longestCycleMs = (config: HealthConfig): number =>
-  2 * config.listTimeoutMs + 5 * config.writeTimeoutMs;
+/**
+ * Longest time that one cycle can take, every await at its deadline: stamp, then list (with patience for a second
+ * source) beside load, save in batches and wake, a second look, save and wake.
+ */
+export function longestCycleMs(config: HealthConfig, rows: number): number {
+  const batches = Math.max(1, Math.ceil(rows / limits.rowsPerStatement));
+  const listMs = config.listTimeoutMs + limits.sourcePatienceMs;
+  return listMs + config.listTimeoutMs + (5 + batches) * config.writeTimeoutMs;
+}
 
 /** Is the loop making progress? A dependency that is down is no reason to restart. */
 export function isLive(view: ObserverView, config: HealthConfig): Verdict {
-  const boundMs = config.idleIntervalMs + longestCycleMs(config);
+  const boundMs = config.idleIntervalMs + longestCycleMs(config, view.lastCycle?.counts.rows ?? 0);
   const age = view.nowMs - (view.progressMs ?? view.startedMs);
   return age <= boundMs
     ? { ok: true, reasons: [] }
@@ -31,7 +38,7 @@ export function isLive(view: ObserverView, config: HealthConfig): Verdict {
 
 /** Would I trust the table? Three idle intervals without a success say no. */
 export function isReady(view: ObserverView, config: HealthConfig): Verdict {
-  const boundMs = 3 * config.idleIntervalMs + config.listTimeoutMs;
+  const commitBoundMs = 3 * config.idleIntervalMs + config.listTimeoutMs;
   const reasons = [...isLive(view, config).reasons];
   const database = view.links.database;
   if (database.up === false) reasons.push(`database: ${database.lastError ?? "unreachable"}`);
@@ -41,9 +48,12 @@ export function isReady(view: ObserverView, config: HealthConfig): Verdict {
   if (view.role === "leader") {
     const commitAge = view.nowMs - (view.lastCommitMs ?? view.startedMs);
     if (view.lastCommitMs === null) reasons.push("nothing has been written yet");
-    else if (commitAge > boundMs) reasons.push(`the last successful write is ${seconds(commitAge)} old`);
+    else if (commitAge > commitBoundMs)
+      reasons.push(`the last successful write is ${seconds(commitAge)} old`);
     for (const [name, source] of Object.entries(view.sources)) {
       if (source === null) continue;
+      // A big bucket takes as long as it takes; what counts is that its listings succeed one after another.
+      const boundMs = commitBoundMs + (source.lastDurationMs ?? 0);
       const age = source.lastSuccessMs === null ? null : view.nowMs - source.lastSuccessMs;
       if (age !== null && age <= boundMs) continue;
       const since = age === null ? "was never observed" : `was last observed ${seconds(age)} ago`;

@@ -28,7 +28,7 @@ import { withDeadline } from "./deadline.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { type HintListener, type HintSource, type Lease, type Log, UnworkableError } from "./ports.ts";
-import type { CycleReport } from "./report.ts";
+import type { CycleReport, Stage } from "./report.ts";
 import type { LinkName, ObserverView, Role, Totals } from "./view.ts";
 
 export interface LoopParts {
@@ -236,26 +236,27 @@ export class Loop {
     );
     this.#awaitLateAnswers();
     this.#cycleLog.write(report);
-    this.parts.onReport?.(report);
     if (stop.aborted) return;
+    this.parts.onReport?.(report);
+    const databaseFault = this.#noteLinks(report);
     this.#reportStatus();
-    await this.#afterFailures(report, stop);
-  }
-
-  async #afterFailures(report: CycleReport, stop: AbortSignal): Promise<void> {
-    const failed = (stages: readonly string[]) => report.failures.find(({ stage }) => stages.includes(stage));
-    const database = failed(["stamp", "load", "save"]);
-    const wake = failed(["wake"]);
-    if (wake) this.#links.wake.down(wake.cause);
-    else if (report.woke) this.#links.wake.up();
-    if (database === undefined) {
-      this.#links.database.up();
-      this.#lastCommitMs = this.parts.cycle.clock.monotonicMs();
-      return;
-    }
-    this.#links.database.down(database.cause);
+    if (databaseFault === undefined) return;
     await this.#sleep(limits.databaseRetryMs, stop);
     this.#cadence = onReconnect(this.#cadence);
+  }
+
+  /** @returns what failed of the database's part, if anything did */
+  #noteLinks(report: CycleReport): { readonly cause: unknown } | undefined {
+    const failed = (...stages: readonly Stage[]) =>
+      report.failures.find(({ stage }) => stages.includes(stage));
+    const wake = failed("wake");
+    if (wake) this.#links.wake.down(wake.cause);
+    else if (report.woke) this.#links.wake.up();
+    const database = failed("stamp", "load", "save");
+    if (database) this.#links.database.down(database.cause);
+    else this.#links.database.up();
+    if (!database && !report.leaseLost) this.#lastCommitMs = this.parts.cycle.clock.monotonicMs();
+    return database;
   }
 
   /** A source that is still listing, or was asked again meanwhile, gets a cycle of its own when it has answered. */

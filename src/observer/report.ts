@@ -7,7 +7,7 @@ import type { WorkspaceId } from "./names.ts";
 import type { ArchiveSeen, Clock, Listing, SaveOutcome, WorkspaceRow } from "./ports.ts";
 import type { Observation } from "./source.ts";
 
-export type Stage = "stamp" | "list" | "load" | "compose" | "save" | "again" | "wake";
+export type Stage = "stamp" | "list" | "load" | "save" | "again" | "wake";
 
 export interface CycleReport {
   readonly kind: "look" | "delivery";
@@ -17,7 +17,8 @@ export interface CycleReport {
   /** Which sources contributed a completed listing. */
   readonly sources: readonly string[];
   readonly counts: {
-    readonly rows: number;
+    /** Null: they could not be read. */
+    readonly rows: number | null;
     readonly containers: number | null;
     readonly volumes: number | null;
     readonly archives: number | null;
@@ -163,7 +164,7 @@ export class ReportBuilder {
       stagesMs: this.#stagesMs,
       sources: [...(engine ? ["engine"] : []), ...(archives ? ["archives"] : [])],
       counts: {
-        rows: this.#rows?.length ?? 0,
+        rows: this.#rows?.length ?? null,
         containers: engine?.containers.byWorkspace.size ?? null,
         volumes: engine?.volumes.byWorkspace.size ?? null,
         archives: archives?.byWorkspace.size ?? null,

@@ -48,6 +48,9 @@ function listen(app: StatusServerOptions["app"], hostname: string, port: number)
       maxRequestBodySize: MOST_BODY_BYTES,
       // The development page shows source code and the environment.
       development: false,
+      // Production mode shares the port unless told not to: a second instance would start without an error, and a
+      // probe would reach now one of them, now the other.
+      reusePort: false,
       fetch: (request) => app.fetch(request),
     });
   } catch (cause) {

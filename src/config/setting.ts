@@ -19,7 +19,7 @@ export type SettingType =
   /** `min` and `max` are durations themselves, both allowed. */
   | { readonly kind: "duration"; readonly min: string; readonly max: string }
   | { readonly kind: "integer"; readonly min: number; readonly max: number }
-  /** Above 0, at most 1. */
+  /** Above 0, below 1. */
   | { readonly kind: "ratio" }
   | { readonly kind: "switch" }
   | { readonly kind: "choice"; readonly choices: readonly string[] }

@@ -2,10 +2,10 @@
  * `DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and `DOCKER_CERT_PATH`, as the docker CLI reads them: the two
  * flags are on with any value, and mean nothing on a unix socket.
  */
-import { parseHostPort, quote, socketPathProblem } from "./config-parse.ts";
-import type { ConfigSource } from "./config-source.ts";
-import type { EngineConfig, EngineTls } from "./config-types.ts";
-import { splitUrl } from "./config-url.ts";
+import { parseHostPort, quote, socketPathProblem } from "./parse.ts";
+import type { ConfigSource } from "./source.ts";
+import type { EngineConfig, EngineTls } from "./types.ts";
+import { splitUrl } from "./url.ts";
 
 const NAME = "DOCKER_HOST";
 const UNSUPPORTED: Readonly<Record<string, string>> = {

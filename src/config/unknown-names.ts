@@ -1,8 +1,8 @@
 /** Names that nobody reads: mistyped settings, and those that other programs use for the same thing. */
 import { closest, distance } from "fastest-levenshtein";
-import { fileSecretNames, knownNames, type SettingName, settings } from "./config-settings.ts";
-import type { ConfigSource, Environment } from "./config-source.ts";
-import { safeName } from "./config-url.ts";
+import { fileSecretNames, knownNames, type SettingName, settings } from "./settings.ts";
+import type { ConfigSource, Environment } from "./source.ts";
+import { safeName } from "./url.ts";
 
 /**
  * Kubernetes and Docker links put these beside a service that is called `observer` or `observer-…`; nobody wrote
@@ -41,7 +41,7 @@ export function checkNames(source: ConfigSource, env: Environment): void {
     if (name.startsWith("OBSERVER_")) {
       if (!isServiceLink(name, value)) source.problem(printable(name), notASetting(name));
     } else if (value !== "" && /^S3_/.test(name)) checkS3Name(source, env, name);
-    else if (value !== "" && name in S3_ALIASES) checkS3Name(source, env, name);
+    else if (value !== "" && Object.hasOwn(S3_ALIASES, name)) checkS3Name(source, env, name);
   }
   if (!env.S3_BUCKET)
     for (const name of BUCKET_ALIASES)

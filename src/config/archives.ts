@@ -1,8 +1,8 @@
 /** `S3_BUCKET` and what belongs to it, with the AWS SDK's own names. */
-import type { ConfigSource } from "./config-source.ts";
-import type { ArchivesConfig, ArchivesCredentials } from "./config-types.ts";
-import { bucketOnly } from "./config-unknown-names.ts";
-import { splitUrl } from "./config-url.ts";
+import type { ConfigSource } from "./source.ts";
+import type { ArchivesConfig, ArchivesCredentials } from "./types.ts";
+import { bucketOnly } from "./unknown-names.ts";
+import { splitUrl } from "./url.ts";
 
 /** Null without a bucket, or where something is wrong; every problem is then in `source`. */
 export function readArchives(source: ConfigSource): ArchivesConfig | null {

@@ -1,5 +1,5 @@
 /** Settings that other programs read too, under their conventional names. */
-import { type Setting, word } from "./config-setting.ts";
+import { type Setting, word } from "./setting.ts";
 
 const secretWord = word("visible ASCII characters without spaces", 4096);
 const region = {

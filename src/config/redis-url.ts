@@ -6,11 +6,11 @@
  *     redis-sentinel://[user:password@]host[:26379],…/master-name[/db][?sentinelPassword=…]
  *                                                       rediss-sentinel:// with TLS
  */
-import { oneOf, parseHostPort, socketPathProblem } from "./config-parse.ts";
-import type { ConfigSource } from "./config-source.ts";
-import type { RedisConfig } from "./config-types.ts";
-import { unknownParameter } from "./config-unknown-names.ts";
-import { type SplitUrl, splitUrl } from "./config-url.ts";
+import { oneOf, parseHostPort, socketPathProblem } from "./parse.ts";
+import type { ConfigSource } from "./source.ts";
+import type { RedisConfig } from "./types.ts";
+import { unknownParameter } from "./unknown-names.ts";
+import { type SplitUrl, splitUrl } from "./url.ts";
 
 const NAME = "REDIS_URL";
 const SCHEMES = ["redis", "rediss", "redis+unix", "unix", "redis-sentinel", "rediss-sentinel"];

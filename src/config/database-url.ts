@@ -4,13 +4,13 @@
  * program can't do is an error.
  */
 import { isIPv6 } from "node:net";
-import { isHostName, oneOf, parseHostPort, parsePort, quote, socketPathProblem } from "./config-parse.ts";
-import { searchPathOf } from "./config-search-path.ts";
-import type { NameOf } from "./config-settings.ts";
-import type { ConfigSource } from "./config-source.ts";
-import type { DatabaseConfig, DatabaseHost, DatabaseTls } from "./config-types.ts";
-import { unknownParameter } from "./config-unknown-names.ts";
-import { percentDecode, type SplitUrl, splitUrl } from "./config-url.ts";
+import { isHostName, oneOf, parseHostPort, parsePort, quote, socketPathProblem } from "./parse.ts";
+import { searchPathOf } from "./search-path.ts";
+import type { NameOf } from "./settings.ts";
+import type { ConfigSource } from "./source.ts";
+import type { DatabaseConfig, DatabaseHost, DatabaseTls } from "./types.ts";
+import { unknownParameter } from "./unknown-names.ts";
+import { percentDecode, type SplitUrl, splitUrl } from "./url.ts";
 
 const NAME = "DATABASE_URL";
 const EXAMPLE = "postgres://observer:password@db.example:5432/platform";

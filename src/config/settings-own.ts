@@ -1,5 +1,5 @@
 /** Settings of our own: all start with OBSERVER_. */
-import { type Setting, word } from "./config-setting.ts";
+import { type Setting, word } from "./setting.ts";
 
 const secretWord = word("visible ASCII characters without spaces", 4096);
 const channel = word("1 to 63 visible ASCII characters without spaces", 63);
@@ -37,7 +37,7 @@ export const ownSettings = [
     type: {
       kind: "text",
       pattern: /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/,
-      expected: "up to 100 letters, digits, `_`, `.` and `-` that start with a letter or digit",
+      expected: "up to 100 letters, digits, _, . and - that start with a letter or digit",
     },
     default: "ws-",
     refuseEmpty: true,
@@ -149,7 +149,7 @@ export const ownSettings = [
     group: "guard",
     type: { kind: "ratio" },
     default: "0.5",
-    description: "a loss of at least this share of a listing is suspect",
+    description: "a loss of more than this share of what the table holds as present is suspect",
     example: "0.2",
   },
   {

@@ -38,7 +38,7 @@ export interface GuardConfig {
   readonly enabled: boolean;
   /** A loss of fewer workspaces than this is never suspect. */
   readonly min: number;
-  /** A loss of at least this share of a listing is suspect; above 0, at most 1. */
+  /** A loss of more than this share of what the table holds as present is suspect; above 0, below 1. */
   readonly ratio: number;
   /** Looks in a row that must agree before a suspect loss is believed. */
   readonly confirm: number;

@@ -1,6 +1,6 @@
 /** The settings as `observer --help` prints them, from the table. */
-import { type Setting, settingGroups } from "./config-setting.ts";
-import { fileSecretNames, settings } from "./config-settings.ts";
+import { type Setting, settingGroups } from "./setting.ts";
+import { fileSecretNames, settings } from "./settings.ts";
 
 /** Plain text, one paragraph per group; ends with a newline. */
 export function settingsHelp(): string {
@@ -26,7 +26,7 @@ function describe(setting: Setting): string {
 /** `100ms to 1h`, `debug, info, …`, or nothing. */
 export function formOf({ type }: Setting): string {
   if (type.kind === "duration" || type.kind === "integer") return `${type.min} to ${type.max}`;
-  if (type.kind === "ratio") return "above 0, at most 1";
+  if (type.kind === "ratio") return "above 0, below 1";
   return type.kind === "switch" ? "`on` or `off`" : "";
 }
 

@@ -7,9 +7,9 @@ import {
   parseRatio,
   parseSwitch,
   quote,
-} from "./config-parse.ts";
-import { fileSecretNames, type NameOf, type SettingName, settingOf } from "./config-settings.ts";
-import { maskUrl } from "./config-url.ts";
+} from "./parse.ts";
+import { fileSecretNames, type NameOf, type SettingName, settingOf } from "./settings.ts";
+import { maskUrl } from "./url.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** Answers a file's text; throws, with a `code` such as ENOENT where the system gives one. */
@@ -97,7 +97,7 @@ export class ConfigSource {
     try {
       return this.#readFile(path);
     } catch (error) {
-      this.problem(name, `cannot be used: ${what} ${quote(path)} ${readFault(error)}`);
+      this.problem(name, `cannot be used: ${what} ${shownPath(path)} ${readFault(error)}`);
       return null;
     }
   }
@@ -156,7 +156,7 @@ export class ConfigSource {
     const text = this.file(`${name}_FILE`, path, "the file");
     if (text === null) return this.#unusable(name);
     if (withoutNewline(text) !== "") return withoutNewline(text);
-    this.problem(`${name}_FILE`, `names an empty file, ${quote(path)}`);
+    this.problem(`${name}_FILE`, `names an empty file, ${shownPath(path)}`);
     return this.#unusable(name);
   }
 
@@ -181,6 +181,9 @@ export class ConfigSource {
     return null;
   }
 }
+
+/** A URL with its password may stand where a path belongs, by mistake; few paths look like one. */
+const shownPath = (path: string): string => (/[@:]/.test(path) ? "***" : quote(path));
 
 const withoutNewline = (text: string): string => text.replace(/\r?\n$/, "");
 

@@ -37,10 +37,10 @@ export function parseInteger(text: string, min: number, max: number): Parsed<num
   return value < min || value > max ? expected(`a whole number from ${min} to ${max}`) : parsed(value);
 }
 
-/** `0.5` → 0.5; above 0, at most 1. */
+/** `0.5` → 0.5; above 0, below 1. */
 export function parseRatio(text: string): Parsed<number> {
   const value = /^\d{0,3}(?:\.\d{1,12})?$/.test(text) && text !== "" ? Number(text) : 0;
-  return value > 0 && value <= 1 ? parsed(value) : expected("a number above 0 and up to 1, such as 0.5");
+  return value > 0 && value < 1 ? parsed(value) : expected("a number above 0 and below 1, such as 0.5");
 }
 
 export function parseSwitch(text: string): Parsed<boolean> {

@@ -1,8 +1,8 @@
 /** `OBSERVER_LISTEN` and `OBSERVER_STATUS_TOKEN`. */
 import { isIPv4, isIPv6 } from "node:net";
-import { expected, isHostName, type Parsed, parsed, parsePort } from "./config-parse.ts";
-import type { ConfigSource } from "./config-source.ts";
-import type { ListenAddress, StatusConfig } from "./config-types.ts";
+import { expected, isHostName, type Parsed, parsed, parsePort } from "./parse.ts";
+import type { ConfigSource } from "./source.ts";
+import type { ListenAddress, StatusConfig } from "./types.ts";
 
 const SHORT_TOKEN = 16;
 

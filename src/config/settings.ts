@@ -2,9 +2,9 @@
  * The table of settings: the one source for reading them, for `--help`, for docs/configuration.md and for the
  * check for unknown names.
  */
-import type { Setting, SettingType } from "./config-setting.ts";
-import { ownSettings } from "./config-settings-own.ts";
-import { serviceSettings } from "./config-settings-services.ts";
+import type { Setting, SettingType } from "./setting.ts";
+import { ownSettings } from "./settings-own.ts";
+import { serviceSettings } from "./settings-services.ts";
 
 export const settings = [...serviceSettings, ...ownSettings] as const;
 

@@ -1,0 +1,168 @@
+// startStatusServer(): the endpoint on a real socket. Goal: it answers, says clearly why it can't listen, and no
+// client, however it behaves, blocks another one or the end of the process (P12). Method: loopback ports that the
+// system chooses; misbehaving clients are raw sockets.
+import { afterEach, describe, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
+import { createStatusApp } from "../../src/status/app.ts";
+import { createMetrics } from "../../src/status/metrics.ts";
+import { type StatusServer, type StatusServerOptions, startStatusServer } from "../../src/status/server.ts";
+import { build, health, leaderView } from "../unit/status-fixtures.ts";
+
+const servers: StatusServer[] = [];
+const sockets: Socket[] = [];
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => server.stop(0)));
+});
+
+function start(
+  app: StatusServerOptions["app"] = statusApp(),
+  port = 0,
+  hostname = "127.0.0.1",
+): StatusServer {
+  const server = startStatusServer({ app, hostname, port });
+  servers.push(server);
+  return server;
+}
+
+const statusApp = () => {
+  const view = () => leaderView();
+  return createStatusApp({ view, health, build, metrics: createMetrics({ view, build }), token: null });
+};
+
+const portOf = (server: StatusServer) => Number(new URL(server.url).port);
+
+/** A connected raw client that reads nothing unless told to. */
+async function client(server: StatusServer, text: string): Promise<Socket> {
+  const socket = connect(portOf(server), "127.0.0.1");
+  sockets.push(socket);
+  // A cut connection is what these tests are about.
+  socket.on("error", () => {});
+  socket.pause();
+  await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
+  if (text !== "") await new Promise<void>((resolve) => socket.write(text, () => resolve()));
+  return socket;
+}
+
+const GET = "GET /status HTTP/1.1\r\nHost: observer\r\n\r\n";
+
+/** Far more than any socket buffer takes, so that the answer waits for its reader. */
+const hugeAnswers = (onRequest: () => void = () => {}) => ({
+  fetch: (request: Request) => {
+    if (request.url.endsWith("/quick")) return new Response("quick");
+    onRequest();
+    return new Response("x".repeat(32_000_000));
+  },
+});
+
+describe("startStatusServer()", () => {
+  test("serves the app and tells its url", async () => {
+    const server = start();
+    expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    expect(await (await fetch(`${server.url}/status`)).json()).toMatchObject({ role: "leader" });
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toContain("observer_build_info");
+    const head = await fetch(`${server.url}/status`, { method: "HEAD" });
+    expect([head.status, await head.text()]).toEqual([200, ""]);
+  });
+
+  test("says which setting to change when the port is in use", () => {
+    const port = portOf(start());
+    expect(() => start(statusApp(), port)).toThrow(
+      `Cannot serve the status endpoint on 127.0.0.1:${port}: the address is in use. Set OBSERVER_LISTEN`,
+    );
+  });
+
+  test("says which setting to change when the address is not this machine's", () => {
+    expect(() => start(statusApp(), 0, "192.0.2.1")).toThrow(
+      "Cannot serve the status endpoint on 192.0.2.1:0: this machine has no such address. Set OBSERVER_LISTEN",
+    );
+  });
+
+  test("refuses a body that no path would read", async () => {
+    const server = start();
+    const response = await fetch(`${server.url}/status`, { method: "POST", body: "x".repeat(100_000) });
+    expect([405, 413]).toContain(response.status);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  });
+
+  test("P12: clients that send nothing, half a request, or never read block nobody", async () => {
+    const asked = Promise.withResolvers<void>();
+    const server = start(hugeAnswers(asked.resolve));
+    await client(server, "");
+    await client(server, "GET /status HTTP/1.1\r\nHos");
+    await client(server, GET);
+    await asked.promise;
+    for (let count = 0; count < 20; count++) {
+      expect(await (await fetch(`${server.url}/quick`)).text()).toBe("quick");
+    }
+  });
+});
+
+describe("stop()", () => {
+  test("P12: ends at its deadline though a client never reads its answer", async () => {
+    const asked = Promise.withResolvers<void>();
+    const server = start(hugeAnswers(asked.resolve));
+    const stuck = await client(server, GET);
+    await asked.promise;
+    const cut = new Promise<void>((resolve) => stuck.once("close", () => resolve()));
+    await server.stop(50);
+    stuck.resume();
+    await cut;
+    await expectRefused(server);
+  });
+
+  test("P12: ends at its deadline though an answer is never composed", async () => {
+    const asked = Promise.withResolvers<void>();
+    const server = start({
+      fetch: () => {
+        asked.resolve();
+        return new Promise<Response>(() => {});
+      },
+    });
+    await client(server, GET);
+    await asked.promise;
+    await server.stop(50);
+    await expectRefused(server);
+  });
+
+  test("lets an answer under way finish", async () => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Response>();
+    const server = start({
+      fetch: () => {
+        asked.resolve();
+        return answer.promise;
+      },
+    });
+    const response = fetch(server.url);
+    await asked.promise;
+    // The deadline is longer than a test may take: were it waited for, the test would fail.
+    const stopped = server.stop(60_000);
+    answer.resolve(new Response("finished"));
+    expect(await (await response).text()).toBe("finished");
+    await stopped;
+    await expectRefused(server);
+  });
+
+  test("doesn't wait for connections that are kept alive, and may be called twice", async () => {
+    const server = start();
+    const idle = await client(server, "GET /healthz HTTP/1.1\r\nHost: observer\r\n\r\n");
+    const answered = new Promise<void>((resolve) => idle.once("data", () => resolve()));
+    idle.resume();
+    await answered;
+    await Promise.all([server.stop(60_000), server.stop(60_000)]);
+    await expectRefused(server);
+  });
+});
+
+async function expectRefused(server: StatusServer): Promise<void> {
+  const outcome = await new Promise<string>((resolve) => {
+    const socket = connect(portOf(server), "127.0.0.1");
+    socket.once("connect", () => resolve("connected"));
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "failed"));
+    sockets.push(socket);
+  });
+  expect(outcome).toBe("ECONNREFUSED");
+}
