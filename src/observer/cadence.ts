@@ -12,6 +12,8 @@
  *
  * A *delivery* is a cycle that takes in the late answer of a slow source without asking anybody anew.
  */
+import { limits } from "./limits.ts";
+
 export interface CadenceConfig {
   readonly idleIntervalMs: number;
   readonly activeIntervalMs: number;
@@ -26,6 +28,8 @@ export interface Cadence {
   readonly operationInFlight: boolean;
   readonly hinted: boolean;
   readonly delivery: boolean;
+  /** A look is wanted at this time even if one has come before it. */
+  readonly followUpMs: number | null;
   /** Start of the last cycle of either kind, and of the last look. Null: look at once. */
   readonly lastStartMs: number | null;
   readonly lastLookMs: number | null;
@@ -38,6 +42,7 @@ export const initialCadence: Cadence = {
   operationInFlight: false,
   hinted: false,
   delivery: false,
+  followUpMs: null,
   lastStartMs: null,
   lastLookMs: null,
   promisedMs: Number.POSITIVE_INFINITY,
@@ -49,8 +54,23 @@ export const onHint = (cadence: Cadence, nowMs: number, config: CadenceConfig): 
   activeUntilMs: Math.max(cadence.activeUntilMs, nowMs + config.activeForMs),
 });
 
+/**
+ * An Engine says that something happened before its listing shows it: the new state is written to disk in between.
+ * So the look at once is followed by another, when that must be over.
+ */
+export const onEvent = (cadence: Cadence, nowMs: number, config: CadenceConfig): Cadence => ({
+  ...onHint(cadence, nowMs, config),
+  followUpMs: nowMs + limits.eventSettleMs,
+});
+
 /** Looks once, without calling it activity: a channel came back, and something may have been missed. */
 export const onReconnect = (cadence: Cadence): Cadence => ({ ...cadence, hinted: true });
+
+/** The same for the event stream: an Engine answers just before it subscribes, and its news come early. */
+export const onEventsReconnect = (cadence: Cadence, nowMs: number): Cadence => ({
+  ...onReconnect(cadence),
+  followUpMs: nowMs + limits.eventSettleMs,
+});
 
 export const onLateAnswer = (cadence: Cadence): Cadence => ({ ...cadence, delivery: true });
 
@@ -70,7 +90,14 @@ export function onCycleStart(
 ): Cadence {
   const started = { ...cadence, delivery: false, lastStartMs: nowMs };
   if (kind === "delivery") return started;
-  return { ...started, hinted: false, lastLookMs: nowMs, promisedMs: intervalMs(cadence, nowMs, config) };
+  const followUpMs = cadence.followUpMs !== null && cadence.followUpMs > nowMs ? cadence.followUpMs : null;
+  return {
+    ...started,
+    hinted: false,
+    followUpMs,
+    lastLookMs: nowMs,
+    promisedMs: intervalMs(cadence, nowMs, config),
+  };
 }
 
 export function onCycleEnd(
@@ -99,7 +126,10 @@ export function nextCycle(
   if (cadence.hinted) return { kind: "look", atMs: soonestMs };
   const dueMs = Math.max(
     soonestMs,
-    cadence.lastLookMs + Math.min(intervalMs(cadence, nowMs, config), cadence.promisedMs),
+    Math.min(
+      cadence.lastLookMs + Math.min(intervalMs(cadence, nowMs, config), cadence.promisedMs),
+      cadence.followUpMs ?? Number.POSITIVE_INFINITY,
+    ),
   );
   // A look takes in late answers as well, so one that is due by now goes first.
   return cadence.delivery && Math.max(soonestMs, nowMs) < dueMs

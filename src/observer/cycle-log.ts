@@ -17,7 +17,7 @@ export class CycleLog {
         condition: key,
         from: from.reason,
         to: to.reason,
-        message: to.message,
+        detail: to.message,
       });
     }
     if (report.changes.length > limits.changesNamed) {

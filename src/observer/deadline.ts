@@ -1,6 +1,8 @@
 /** Every await has a deadline (P12). */
 import type { Clock } from "./ports.ts";
 
+const SETTLED = "settled";
+
 export class DeadlineError extends Error {
   override name = "DeadlineError";
 }
@@ -44,7 +46,8 @@ export async function withDeadline<T>(
     // An adapter that obeyed its signal rejects with an error of its own; the deadline is the better answer.
     throw controller.signal.aborted ? controller.signal.reason : cause;
   } finally {
-    timer.abort();
+    // Without a reason every call would make a DOMException with a stack of its own.
+    timer.abort(SETTLED);
     parent?.removeEventListener("abort", stop);
   }
 }

@@ -13,6 +13,8 @@ export const limits = {
   sourcePatienceMs: 750,
   /** First pause after a source failed; doubled up to the idle interval. */
   sourceBackoffMs: 500,
+  /** An Engine's listing shows what its event said no later than this, on any disk that is fit for it. */
+  eventSettleMs: 500,
   /** Workspaces whose pair is looked at again one by one; beyond it the second look is a whole listing. */
   secondLookTargeted: 50,
   /** Most second looks in one cycle. What still moves then is held until the next. */

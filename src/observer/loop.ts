@@ -17,6 +17,8 @@ import {
   nextCycle,
   onCycleEnd,
   onCycleStart,
+  onEvent,
+  onEventsReconnect,
   onHint,
   onLateAnswer,
   onReconnect,
@@ -285,12 +287,14 @@ export class Loop {
       onHint: () => {
         this.#totals[name === "channel" ? "hints" : "events"] += 1;
         if (this.#cadence.hinted) this.#totals.coalesced += 1;
-        look(onHint(this.#cadence, clock.monotonicMs(), this.parts.cadence));
+        const latch = name === "events" ? onEvent : onHint;
+        look(latch(this.#cadence, clock.monotonicMs(), this.parts.cadence));
       },
       onUp: () => {
         this.#links[name].up();
-        if (name === "events") engineSource.retryNow();
-        look(onReconnect(this.#cadence));
+        if (name === "channel") return look(onReconnect(this.#cadence));
+        engineSource.retryNow();
+        look(onEventsReconnect(this.#cadence, clock.monotonicMs()));
       },
       onDown: (cause) => this.#links[name].down(cause),
     };

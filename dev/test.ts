@@ -1,0 +1,126 @@
+/**
+ * `npm test`: everything, on real services. `--quick` runs what needs no service.
+ *
+ * Each suite is a `bun test` of its own; the counts come from its JUnit report, so that the last line is the truth.
+ * Ends with 1 if anything failed, a suite that ran nothing included.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ensureServices } from "./install.ts";
+
+const root = join(import.meta.dir, "..");
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    /** Only suites whose name starts with this. */
+    only: { type: "string" },
+  },
+});
+
+interface Suite {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** A folder of tests; without, the exit code is the one result. */
+  readonly tests?: boolean;
+  readonly quick?: boolean;
+}
+
+const bin = (name: string) => join(root, "node_modules/.bin", name);
+const tests = (...folders: string[]) => [
+  process.execPath,
+  "test",
+  "--only-failures",
+  "--timeout=60000",
+  ...folders.map((folder) => `./test/${folder}`),
+];
+
+const suites: readonly Suite[] = [
+  { name: "types", command: [bin("tsc"), "--noEmit"], quick: true },
+  { name: "lint", command: [bin("biome"), "check", "--error-on-warnings", "."], quick: true },
+  { name: "unit", command: tests("unit"), tests: true, quick: true },
+  { name: "simulation", command: tests("simulation"), tests: true, quick: true },
+  { name: "contract", command: tests("contract"), tests: true },
+  { name: "integration", command: tests("integration"), tests: true },
+  { name: "build", command: [process.execPath, "dev/build.ts"] },
+  { name: "e2e", command: tests("e2e"), tests: true },
+];
+
+interface Result {
+  readonly name: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly seconds: number;
+}
+
+async function runSuite(suite: Suite, reports: string): Promise<Result> {
+  const report = join(reports, `${suite.name}.xml`);
+  const startedMs = performance.now();
+  console.log(`\n── ${suite.name}`);
+  const reporter = suite.tests ? ["--reporter=junit", `--reporter-outfile=${report}`] : [];
+  const child = Bun.spawn([...suite.command, ...reporter], {
+    cwd: root,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  running = child;
+  const code = await child.exited;
+  running = null;
+  const seconds = (performance.now() - startedMs) / 1000;
+  const ok = code === 0;
+  if (!suite.tests) return { name: suite.name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, seconds };
+  const { passed, failed } = readReport(report);
+  // A crash outside any test, or a folder without tests, is a failure as well.
+  const silent = (!ok && failed === 0) || passed + failed === 0;
+  return { name: suite.name, passed, failed: failed + (silent ? 1 : 0), seconds };
+}
+
+function readReport(path: string): { passed: number; failed: number } {
+  let head: string;
+  try {
+    head = /<testsuites [^>]*>/.exec(readFileSync(path, "utf8"))?.[0] ?? "";
+  } catch {
+    return { passed: 0, failed: 0 };
+  }
+  const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  // A test that was skipped did not pass: no test here may be.
+  const failed = count("failures") + count("errors") + count("skipped");
+  return { passed: count("tests") - failed, failed };
+}
+
+let running: Bun.Subprocess | null = null;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    running?.kill(signal);
+    process.exitCode = 1;
+  });
+}
+
+const wanted = suites.filter(
+  ({ name, quick }) =>
+    (!values.quick || quick) && (values.only === undefined || name.startsWith(values.only)),
+);
+if (wanted.some(({ quick }) => !quick)) await ensureServices();
+
+const reports = mkdtempSync(join(tmpdir(), "observer-test-"));
+const results: Result[] = [];
+try {
+  for (const suite of wanted) {
+    if (process.exitCode !== 1) results.push(await runSuite(suite, reports));
+  }
+} finally {
+  rmSync(reports, { recursive: true, force: true });
+}
+
+console.log("");
+for (const { name, passed, failed, seconds } of results) {
+  console.log(
+    `${name.padEnd(12)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed  ${seconds.toFixed(0).padStart(4)} s`,
+  );
+}
+const passed = results.reduce((sum, result) => sum + result.passed, 0);
+const failed = results.reduce((sum, result) => sum + result.failed, 0);
+if (failed > 0 || passed === 0) process.exitCode = 1;
+console.log(`\n${passed} passed, ${failed} failed`);
