@@ -46,11 +46,15 @@ if (built.exitCode !== 0) {
   process.stderr.write(built.stdout);
   process.exit(1);
 }
-console.log(`${values.outfile}: ${(statSync(values.outfile).size / 1e6).toFixed(1)} MB, ${manifest.version} (${commit})`);
+console.log(
+  `${values.outfile}: ${(statSync(values.outfile).size / 1e6).toFixed(1)} MB, ${manifest.version} (${commit})`,
+);
 
 function commitOf(folder: string): string {
   const git = (...words: string[]) =>
-    Bun.spawnSync(["git", "-C", folder, ...words], { stdout: "pipe", stderr: "ignore" }).stdout.toString().trim();
+    Bun.spawnSync(["git", "-C", folder, ...words], { stdout: "pipe", stderr: "ignore" })
+      .stdout.toString()
+      .trim();
   const hash = git("rev-parse", "--short=12", "HEAD");
   if (hash === "") return "unknown";
   return git("status", "--porcelain", "--untracked-files=no") === "" ? hash : `${hash}-dirty`;

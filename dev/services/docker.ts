@@ -1,0 +1,104 @@
+// A private Docker Engine: its own socket, data, containerd and control groups. Needs root.
+import { rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { controlGroupPrefix } from "./control-groups.ts";
+import { type EngineClient, engineClient } from "./engine.ts";
+import { isRoot } from "./privileges.ts";
+import { type Daemon, runCommand, startDaemon } from "./process.ts";
+import { processesOf, signalProcess } from "./procfs.ts";
+import { inScope, type Scope } from "./scope.ts";
+import { waitFor } from "./wait.ts";
+
+export interface DockerOptions {
+  /** Default: what the Engine finds best, overlay2 where the file system can do it. */
+  readonly storageDriver?: "overlay2" | "vfs";
+  /** Import the busybox image `ws-test`. Default true. */
+  readonly image?: boolean;
+}
+
+export interface Docker {
+  readonly socketPath: string;
+  /** `unix://…`, as in DOCKER_HOST. */
+  readonly dockerHost: string;
+  readonly folder: string;
+  readonly engine: EngineClient;
+  /** dockerd's process; another one after each restart. */
+  readonly pid: number;
+  /** Signals dockerd alone. After SIGKILL its containers run on unsupervised, as on a real host. */
+  kill(signal: NodeJS.Signals): void;
+  /**
+   * Ends the daemon where it runs and starts it again on the same socket and data; the containers have exited then.
+   * graceful (default): it stops each container first, half a second and more for each; crash: SIGKILL, 2 s in all.
+   */
+  restart(options?: { mode?: "graceful" | "crash" }): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startDocker(options: DockerOptions = {}): Promise<Docker> {
+  if (!isRoot()) throw new Error("Cannot start a private dockerd: it needs root; run the tests as root");
+  return await inScope("docker", async (scope) => {
+    const socketPath = join(scope.folder, "docker.sock");
+    const engine = engineClient(socketPath);
+    let daemon = await startDockerd(scope, options, engine);
+    if (options.image ?? true) await engine.importBusybox();
+    return {
+      socketPath,
+      dockerHost: `unix://${socketPath}`,
+      folder: scope.folder,
+      engine,
+      get pid() {
+        return daemon.pid;
+      },
+      kill: (signal) => void daemon.kill(signal),
+      async restart({ mode = "graceful" } = {}) {
+        // The socket still answers while dockerd shuts down, so it is the process that counts.
+        await daemon.stop({ signal: mode === "graceful" ? "SIGTERM" : "SIGKILL", deadlineMs: 60_000 });
+        // Shims and containers of a killed dockerd stay, for the new one to find; its containerd must not.
+        await waitFor("containerd to end", 10_000, () => {
+          const left = processesOf(scope.folder).filter((stat) => stat.command === "containerd");
+          for (const stat of left) signalProcess(stat, "SIGKILL");
+          return left.length === 0;
+        });
+        // To dockerd a zombie is still running, and it would wait for it.
+        for (const name of ["dockerd.pid", "exec/containerd/containerd.pid"]) {
+          await rm(join(scope.folder, name), { force: true });
+        }
+        daemon = await startDockerd(scope, options, engine);
+      },
+      stop: scope.stop,
+    };
+  });
+}
+
+async function startDockerd(scope: Scope, options: DockerOptions, engine: EngineClient): Promise<Daemon> {
+  const at = (name: string) => join(scope.folder, name);
+  // A file of our own, so that the machine's /etc/docker/daemon.json has no say. Engines up to 20.10 would
+  // write /etc/docker/key.json; later ones refuse the setting.
+  const config = (await dockerMajorVersion()) <= 20 ? { "deprecated-key-path": at("key.json") } : {};
+  await writeFile(at("daemon.json"), JSON.stringify(config));
+  const dockerd = [
+    "dockerd",
+    `--config-file=${at("daemon.json")}`,
+    `--host=unix://${at("docker.sock")}`,
+    `--data-root=${at("data")}`,
+    `--exec-root=${at("exec")}`,
+    `--pidfile=${at("dockerd.pid")}`,
+    // Where the processes in its containers are found again, whatever became of their parents.
+    `--cgroup-parent=/${basename(scope.folder)}`,
+    "--bridge=none",
+    "--iptables=false",
+    "--ip6tables=false",
+    ...(options.storageDriver === undefined ? [] : [`--storage-driver=${options.storageDriver}`]),
+  ];
+  return await startDaemon(scope, {
+    name: "dockerd",
+    command: [...controlGroupPrefix(), ...dockerd],
+    readyDeadlineMs: 60_000,
+    ready: () => engine.ping(),
+  });
+}
+
+async function dockerMajorVersion(): Promise<number> {
+  const text = await runCommand(["dockerd", "--version"]);
+  return Number(/version (\d+)/.exec(text)?.[1] ?? Number.NaN);
+}
