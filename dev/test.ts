@@ -19,6 +19,9 @@ const { values } = parseArgs({
   },
 });
 
+/** No suite takes half of this; one that hangs must fail while somebody still looks. */
+const SUITE_DEADLINE_MS = 10 * 60_000;
+
 interface Suite {
   readonly name: string;
   readonly command: readonly string[];
@@ -66,7 +69,12 @@ async function runSuite(suite: Suite, reports: string): Promise<Result> {
     stderr: "inherit",
   });
   running = child;
+  const timer = setTimeout(() => {
+    console.error(`${suite.name} did not end within ${SUITE_DEADLINE_MS / 60_000} minutes`);
+    child.kill("SIGKILL");
+  }, SUITE_DEADLINE_MS);
   const code = await child.exited;
+  clearTimeout(timer);
   running = null;
   const seconds = (performance.now() - startedMs) / 1000;
   const ok = code === 0;
