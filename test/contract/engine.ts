@@ -1,0 +1,308 @@
+// The contract of InstanceController, VolumeProvider and the event stream, as one suite that runs on any Engine.
+//
+// Method: things are really created, stopped and removed, through a client that is not the product's, and then
+// listed through the adapter. A fake that passes it may stand in for the Engine in the simulation.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { type EngineClient, inParallel } from "../../dev/services/engine.ts";
+import { waitFor } from "../../dev/services/wait.ts";
+import { createDockerEngine, createDockerEvents, type DockerEndpoint } from "../../src/adapters/docker.ts";
+import { limits } from "../../src/observer/limits.ts";
+import { parseWorkspaceId, type WorkspaceId } from "../../src/observer/names.ts";
+import type { ContainerSeen, Listing } from "../../src/observer/ports.ts";
+import { deadline, listenTo, realClock } from "./engine-support.ts";
+
+/** What a world must be able to do so that the suite can run on it. */
+export interface EngineWorld {
+  readonly endpoint: DockerEndpoint;
+  readonly client: Pick<
+    EngineClient,
+    | "create"
+    | "run"
+    | "start"
+    | "stop"
+    | "kill"
+    | "pause"
+    | "unpause"
+    | "rename"
+    | "remove"
+    | "waitForExit"
+    | "createVolume"
+    | "removeVolume"
+    | "removeAll"
+  >;
+  /** Creates a container that links to another: the Engine then lists the other under `/name/alias` as well. */
+  createLinked(name: string, linkTo: string, alias: string): Promise<unknown>;
+  /** Runs a command in a container: an event that changes no listing. */
+  exec(container: string): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+const PREFIX = "ws-";
+const FOREVER = ["/bin/sleep", "infinity"];
+const workspace = (text: string): WorkspaceId => parseWorkspaceId(text)!;
+const idsOf = (listing: Listing<unknown>): string[] => [...listing.byWorkspace.keys()].sort();
+
+export function engineContract(name: string, startWorld: () => Promise<EngineWorld>): void {
+  describe(name, () => {
+    let world: EngineWorld;
+    let engine: ReturnType<typeof createDockerEngine>;
+
+    beforeAll(async () => {
+      world = await startWorld();
+      engine = createDockerEngine({ endpoint: world.endpoint });
+    }, 90_000);
+    afterAll(() => world?.stop(), 60_000);
+    afterEach(() => world.client.removeAll(), 60_000);
+
+    const listAll = (only?: ReadonlySet<WorkspaceId>, prefix = PREFIX) =>
+      engine.listAll(prefix, { signal: deadline(), ...(only && { only }) });
+    const listVolumes = (only?: ReadonlySet<WorkspaceId>) =>
+      engine.listVolumes(PREFIX, { signal: deadline(), ...(only && { only }) });
+    const look = async (id: string): Promise<ContainerSeen | undefined> =>
+      (await listAll()).byWorkspace.get(workspace(id));
+    const lookUntil = (id: string, wanted: Partial<ContainerSeen>): Promise<ContainerSeen> =>
+      waitFor(`${id} to be ${JSON.stringify(wanted)}`, 20_000, async () => {
+        const seen = await look(id);
+        return seen !== undefined && expectable(seen, wanted) && seen;
+      });
+
+    test("listAll() and listVolumes() answer empty listings on an empty Engine", async () => {
+      expect(await listAll()).toEqual({ byWorkspace: new Map(), contested: [] });
+      expect(await listVolumes()).toEqual({ byWorkspace: new Map(), contested: [] });
+    });
+
+    test("info() names the Engine and the version that is spoken", async () => {
+      const info = await engine.info(deadline());
+      expect(info.apiVersion).toMatch(/^1\.\d+$/);
+      expect(info.serverVersion).not.toBe("");
+      expect(info.id).not.toBe("");
+      expect(info.name).not.toBe("");
+    });
+
+    describe("states", () => {
+      test("a created container is created, without an exit code", async () => {
+        const containerId = await world.client.create({ name: "ws-a", cmd: FOREVER });
+        expect(await look("a")).toEqual({
+          state: "created",
+          health: "none",
+          exitCode: null,
+          containerId: containerId.slice(0, 12),
+          image: "ws-test",
+        });
+      });
+
+      test("a running container is running, without an exit code and without a health check", async () => {
+        await world.client.run({ name: "ws-a", cmd: FOREVER });
+        expect(await look("a")).toMatchObject({ state: "running", health: "none", exitCode: null });
+      });
+
+      test("a paused container is paused, and running again after", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.pause(container);
+        expect(await look("a")).toMatchObject({ state: "paused", health: "none", exitCode: null });
+        await world.client.unpause(container);
+        expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
+      });
+
+      test("a killed container has exited with 137, and none of it is left once it runs again", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.kill(container);
+        await world.client.waitForExit(container);
+        expect(await look("a")).toMatchObject({ state: "exited", exitCode: 137 });
+        await world.client.start(container);
+        expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
+      });
+
+      test("a stopped container has exited", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.stop(container, 0);
+        expect(await look("a")).toMatchObject({ state: "exited", exitCode: expect.any(Number) });
+      });
+
+      test("a removed container is absent, and so is the old name of a renamed one", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.rename(container, "ws-b");
+        expect(idsOf(await listAll())).toEqual(["b"]);
+        await world.client.remove(container);
+        expect(idsOf(await listAll())).toEqual([]);
+      });
+    });
+
+    describe("processes", () => {
+      test("they end by themselves: exit codes 0 and 3, restarting with 1", async () => {
+        const { client } = world;
+        const zero = await client.run({ name: "ws-zero", cmd: ["/bin/true"] });
+        const three = await client.run({ name: "ws-three", cmd: ["/bin/sh", "-c", "exit 3"] });
+        await client.run({ name: "ws-loop", cmd: ["/bin/false"], restartPolicy: "always" });
+        await client.waitForExit(zero);
+        await client.waitForExit(three);
+        expect(await look("zero")).toMatchObject({ state: "exited", exitCode: 0 });
+        expect(await look("three")).toMatchObject({ state: "exited", exitCode: 3 });
+        await lookUntil("loop", { state: "restarting", exitCode: 1 });
+      });
+
+      test("health: starting, then healthy or unhealthy, and none once it has stopped", async () => {
+        const { client } = world;
+        const slow = { cmd: ["/bin/true"], intervalMs: 600_000 };
+        await client.run({ name: "ws-starting", cmd: FOREVER, healthcheck: slow });
+        const good = await client.run({
+          name: "ws-good",
+          cmd: FOREVER,
+          healthcheck: { cmd: ["/bin/true"] },
+        });
+        await client.run({ name: "ws-bad", cmd: FOREVER, healthcheck: { cmd: ["/bin/false"] } });
+        await lookUntil("good", { state: "running", health: "healthy" });
+        await lookUntil("bad", { state: "running", health: "unhealthy" });
+        expect(await look("starting")).toMatchObject({ state: "running", health: "starting" });
+        await client.stop(good, 0);
+        expect(await look("good")).toMatchObject({ state: "exited", health: "none" });
+      });
+    });
+
+    describe("names", () => {
+      const ours = ["a", "a-home", "a-home-home", "A.b_c-1", "ws-a", "-", "0", "x".repeat(200)];
+
+      test("containers: the whole name counts, and only it", async () => {
+        const others = ["xws-a", "ws", "WS-q", "other", "ws-", "a-ws-b", "wsa", "ws_a"];
+        const names = [...ours.map((id) => `ws-${id}`), ...others];
+        await inParallel(names, 4, (name) => world.client.create({ name, cmd: FOREVER }));
+        expect(idsOf(await listAll())).toEqual([...ours].sort());
+      });
+
+      test("volumes: prefix and the last -home are the frame, all between is the id", async () => {
+        const others = ["xws-a-home", "ws-q", "ws--home", "ws-home", "ws-a-home2", "WS-b-home", "home"];
+        const names = [...ours.map((id) => `ws-${id}-home`), ...others];
+        await inParallel(names, 4, (name) => world.client.createVolume(name));
+        const listing = await listVolumes();
+        expect(idsOf(listing)).toEqual([...ours].sort());
+        expect(listing.byWorkspace.get(workspace("a-home"))).toEqual({
+          name: "ws-a-home-home",
+          driver: "local",
+        });
+        expect(listing.contested).toEqual([]);
+      });
+
+      test("a dot in the prefix stands for a dot", async () => {
+        for (const name of ["app.x", "appzx", "app.y"]) await world.client.create({ name, cmd: FOREVER });
+        expect(idsOf(await listAll(undefined, "app."))).toEqual(["x", "y"]);
+      });
+
+      test("a link's alias is nobody's name", async () => {
+        await world.client.create({ name: "ws-a", cmd: FOREVER });
+        await world.createLinked("other", "ws-a", "ws-b");
+        expect(idsOf(await listAll())).toEqual(["a"]);
+        expect(idsOf(await listAll(new Set([workspace("b")])))).toEqual([]);
+      });
+
+      test("a volume that was removed is absent", async () => {
+        await world.client.createVolume("ws-a-home");
+        expect(idsOf(await listVolumes())).toEqual(["a"]);
+        await world.client.removeVolume("ws-a-home");
+        expect(idsOf(await listVolumes())).toEqual([]);
+      });
+    });
+
+    describe("a targeted look", () => {
+      test("answers what was asked for and nothing else, in both listings", async () => {
+        for (const id of ["a", "aa", "b", "c"]) {
+          await world.client.create({ name: `ws-${id}`, cmd: FOREVER, volume: `ws-${id}-home` });
+        }
+        // Ids of rows are anything at all, so what no Engine would take for a name is asked for as well.
+        for (const odd of ["missing", "(", 'it"s', "[a", "ü", "x".repeat(500)]) {
+          const only = new Set(["a", "c", odd].map(workspace));
+          expect(idsOf(await listAll(only))).toEqual(["a", "c"]);
+          expect(idsOf(await listVolumes(only))).toEqual(["a", "c"]);
+        }
+        expect(idsOf(await listAll(new Set()))).toEqual([]);
+        expect(idsOf(await listVolumes(new Set()))).toEqual([]);
+      });
+
+      test("answers just as well for more than fit into a query", async () => {
+        await world.client.create({ name: "ws-a", cmd: FOREVER, volume: "ws-a-home" });
+        await world.client.create({ name: "ws-not-asked", cmd: FOREVER });
+        const many = Array.from({ length: limits.secondLookTargeted + 1 }, (_, index) => `n${index}`);
+        const only = new Set([...many, "a"].map(workspace));
+        expect(idsOf(await listAll(only))).toEqual(["a"]);
+        expect(idsOf(await listVolumes(only))).toEqual(["a"]);
+      });
+    });
+
+    test("300 containers and volumes are all listed", async () => {
+      const ids = Array.from({ length: 300 }, (_, index) => `n${index}`);
+      await inParallel(ids, 8, (id) => world.client.createVolume(`ws-${id}-home`));
+      await inParallel(ids, 8, (id) => world.client.create({ name: `ws-${id}`, cmd: FOREVER }));
+      expect(idsOf(await listAll())).toEqual([...ids].sort());
+      expect(idsOf(await listVolumes())).toEqual([...ids].sort());
+    }, 120_000);
+
+    describe("events", () => {
+      const events = () =>
+        createDockerEvents({
+          endpoint: world.endpoint,
+          prefix: PREFIX,
+          clock: realClock,
+          random: Math.random,
+        });
+
+      test("P9: each change is followed by a hint, and a look after it shows the change", async () => {
+        const { client } = world;
+        const ear = listenTo(events());
+        try {
+          await ear.heard({ ups: 1 });
+          const changes: [string, () => Promise<unknown>, (listing: Listing<ContainerSeen>) => boolean][] = [
+            ["create", () => client.create({ name: "ws-a", cmd: FOREVER }), stateIs("a", "created")],
+            ["start", () => client.start("ws-a"), stateIs("a", "running")],
+            ["pause", () => client.pause("ws-a"), stateIs("a", "paused")],
+            ["unpause", () => client.unpause("ws-a"), stateIs("a", "running")],
+            ["die", () => client.kill("ws-a"), stateIs("a", "exited")],
+            ["rename", () => client.rename("ws-a", "ws-b"), stateIs("b", "exited")],
+            ["destroy", () => client.remove("ws-b"), stateIs("b", undefined)],
+          ];
+          for (const [action, change, isVisible] of changes) {
+            const before = ear.hints;
+            await change();
+            await ear.heard({ hints: before + 1 });
+            expect([action, isVisible(await listAll())]).toEqual([action, true]);
+          }
+          const before = ear.hints;
+          await client.createVolume("ws-a-home");
+          await ear.heard({ hints: before + 1 });
+          expect(idsOf(await listVolumes())).toEqual(["a"]);
+          await client.removeVolume("ws-a-home");
+          await ear.heard({ hints: before + 2 });
+          expect(idsOf(await listVolumes())).toEqual([]);
+        } finally {
+          await ear.stop();
+        }
+        expect([ear.ups, ear.downs]).toEqual([1, []]);
+      });
+
+      test("what happens to others, and what changes no listing, is no hint", async () => {
+        const { client } = world;
+        await client.run({ name: "ws-a", cmd: FOREVER });
+        const ear = listenTo(events());
+        try {
+          await ear.heard({ ups: 1 });
+          await client.run({ name: "xws-a", cmd: FOREVER });
+          await client.remove("xws-a");
+          await client.createVolume("ws-no-volume-of-a-workspace");
+          await world.exec("ws-a");
+          // One event, last in the stream: when it is here, so is all before it.
+          await client.createVolume("ws-last-home");
+          await ear.heard({ hints: 1 });
+          expect(ear.hints).toBe(1);
+        } finally {
+          await ear.stop();
+        }
+      });
+    });
+  });
+}
+
+const stateIs =
+  (id: string, state: string | undefined) =>
+  (listing: Listing<ContainerSeen>): boolean =>
+    listing.byWorkspace.get(workspace(id))?.state === state;
+
+const expectable = (seen: ContainerSeen, wanted: Partial<ContainerSeen>): boolean =>
+  Object.entries(wanted).every(([key, value]) => seen[key as keyof ContainerSeen] === value);

@@ -1,0 +1,108 @@
+// What an Engine may legally answer, and what it is asked: versions, filters, nulls, texts the database would refuse.
+//
+// Method: a server that says word for word what each test wants, on a unix socket.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createDockerEngine } from "../../src/adapters/docker.ts";
+import { deadline } from "../contract/engine-support.ts";
+import {
+  containerJson,
+  failureOf,
+  ID,
+  json,
+  type ScriptedEngine,
+  startScriptedEngine,
+  versionAnswer,
+} from "./docker-scripted-engine.ts";
+
+let server: ScriptedEngine;
+let engine: ReturnType<typeof createDockerEngine>;
+
+const listContainers = () => engine.listAll("ws-", { signal: deadline() });
+const listVolumes = () => engine.listVolumes("ws-", { signal: deadline() });
+
+describe("what is legal", () => {
+  beforeAll(async () => {
+    server = await startScriptedEngine();
+    engine = createDockerEngine({ endpoint: server.endpoint });
+  });
+  afterAll(() => server.stop());
+
+  test("null and empty names (being removed), null volumes, empty and missing warnings", async () => {
+    server.script("/containers/json", json([containerJson({ Names: null }), containerJson({ Names: [] })]));
+    expect((await listContainers()).byWorkspace.size).toBe(0);
+    for (const answer of [
+      { Volumes: null, Warnings: null },
+      { Volumes: [], Warnings: [] },
+      { Volumes: null },
+    ]) {
+      server.script("/volumes", json(answer));
+      expect((await listVolumes()).byWorkspace.size).toBe(0);
+    }
+  });
+
+  test("texts that the database would refuse are made storable", async () => {
+    server.script("/containers/json", json([containerJson({ State: "Odd\0\ud800", Image: "i\0\udfff" })]));
+    server.script("/volumes", json({ Volumes: [{ Name: "ws-a-home", Driver: "d\0" }] }));
+    expect([...(await listContainers()).byWorkspace.values()]).toEqual([
+      {
+        state: "odd\ufffd\ufffd",
+        health: "none",
+        exitCode: null,
+        containerId: ID.slice(0, 12),
+        image: "i\ufffd\ufffd",
+      },
+    ]);
+    expect([...(await listVolumes()).byWorkspace.values()]).toEqual([
+      { name: "ws-a-home", driver: "d\ufffd" },
+    ]);
+  });
+
+  test("one call each, all states, loosely filtered, at the negotiated version", async () => {
+    server.script("/containers/json", json([]));
+    server.script("/volumes", json({ Volumes: null }));
+    const fresh = createDockerEngine({ endpoint: server.endpoint });
+    const before = server.requests.length;
+    for (let look = 0; look < 2; look++) {
+      await fresh.listAll("ws-", { signal: deadline() });
+      await fresh.listVolumes("ws-", { signal: deadline() });
+    }
+    const filters = "filters=%7B%22name%22%3A%5B%22ws-%22%5D%7D";
+    const lists = [`/v1.41/containers/json?all=1&${filters}`, `/v1.41/volumes?${filters}`];
+    expect(server.requests.slice(before)).toEqual(["/version", ...lists, ...lists]);
+  });
+
+  test("a targeted look at nothing asks nothing", async () => {
+    const before = server.requests.length;
+    const look = { signal: deadline(), only: new Set<never>() };
+    expect((await engine.listAll("ws-", look)).byWorkspace.size).toBe(0);
+    expect((await engine.listVolumes("ws-", look)).byWorkspace.size).toBe(0);
+    expect(server.requests.length).toBe(before);
+  });
+
+  test("after a failure the version is negotiated anew: the Engine may be another one", async () => {
+    server.script("/version", versionAnswer("1.41"));
+    server.script("/containers/json", json([]));
+    engine = createDockerEngine({ endpoint: server.endpoint });
+    await listContainers();
+    server.script("/version", versionAnswer("1.60", "1.44", "30.0"));
+    server.script("/containers/json", json({ message: "client version 1.41 is too old" }, 400));
+    expect((await failureOf(listContainers())).message).toContain(
+      'answered 400 "client version 1.41 is too old"',
+    );
+    server.script(
+      "/containers/json",
+      json([
+        containerJson({
+          Status: "Up 5 minutes (unhealthy)",
+          Health: { Status: "healthy", FailingStreak: 0 },
+        }),
+      ]),
+    );
+    const before = server.requests.length;
+    expect([...(await listContainers()).byWorkspace.values()]).toMatchObject([{ health: "healthy" }]);
+    expect(server.requests.slice(before)).toEqual([
+      "/version",
+      expect.stringContaining("/v1.52/containers/json"),
+    ]);
+  });
+});
