@@ -1,7 +1,7 @@
 // A private PostgreSQL server, version 15 (Debian's) or 18 (npm's), on loopback and a unix socket.
-import { execFileSync } from "node:child_process";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import postgres from "postgres";
 import { freePort } from "./ports.ts";
 import { giveToUnprivileged, unprivileged } from "./privileges.ts";
@@ -136,21 +136,23 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 /** The unprivileged user can't run what stands in a folder of root's own (/root); then a copy serves. */
 async function reachablePrograms(version: PostgresVersion, folder: string): Promise<string> {
   const original = POSTGRES_FOLDERS[version];
-  const [command, ...args] = [...unprivileged(), join(original, "bin/postgres"), "--version"];
-  try {
-    execFileSync(command ?? "", args, { stdio: ["ignore", "ignore", "pipe"] });
-    return original;
-  } catch (cause) {
-    if (unprivileged().length === 0) {
-      throw new Error(`Cannot run PostgreSQL ${version} from ${original}; run \`bun dev/install.ts\``, {
-        cause,
-      });
-    }
+  const program = join(original, "bin/postgres");
+  if (!existsSync(program)) {
+    throw new Error(`Cannot run PostgreSQL ${version}: there is no ${program}; run \`bun dev/install.ts\``);
   }
+  if (unprivileged().length === 0 || othersMayReach(realpathSync(program))) return original;
   const copy = join(folder, "programs");
   await cp(original, copy, { recursive: true, verbatimSymlinks: true });
   await chmod(folder, 0o755);
   return copy;
+}
+
+/** Whether any user may pass through every folder above; a checkout below /root is closed to others. */
+function othersMayReach(path: string): boolean {
+  for (let at = path; at !== dirname(at); at = dirname(at)) {
+    if ((statSync(at).mode & 0o001) === 0) return false;
+  }
+  return true;
 }
 
 async function initialise(programs: string, folder: string, passwords: boolean): Promise<void> {
