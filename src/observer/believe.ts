@@ -64,11 +64,13 @@ export function believe(
     archive: new Set<WorkspaceId>(),
   };
 
-  const judge = (kind: ResourceKind, listing: Listing<unknown> | undefined) => {
+  const judge = (kind: ResourceKind, listing: Listing<unknown> | undefined, afterUnseen = false) => {
     if (listing === undefined) return;
     const present = rows.filter((row) => isJsonObject(row.conditions[kind]));
     const missing = present.filter((row) => !listing.byWorkspace.has(row.id)).map((row) => row.id);
-    const verdict = judgeEmptiness(present.length, missing, memory.suspicions[kind], nowMs, guard);
+    // What came in between may have shown it all: then this is the first of a new row.
+    const before = afterUnseen ? noSuspicion : memory.suspicions[kind];
+    const verdict = judgeEmptiness(present.length, missing, before, nowMs, guard);
     suspicions[kind] = verdict.suspicion;
     held[kind] = verdict.held;
     doubted[kind] = new Set(verdict.held);
@@ -87,9 +89,9 @@ export function believe(
     orphans[kind] = tracked.orphans;
     if (tracked.appeared.length + tracked.disappeared.length > 0) orphanChanges.push({ kind, ...tracked });
   };
-  judge("container", engine?.value.containers);
-  judge("volume", engine?.value.volumes);
-  judge("archive", archives?.value);
+  judge("container", engine?.value.containers, engine?.afterUnseen);
+  judge("volume", engine?.value.volumes, engine?.afterUnseen);
+  judge("archive", archives?.value, archives?.afterUnseen);
 
   return {
     suspicions,

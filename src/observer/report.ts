@@ -62,7 +62,6 @@ export class ReportBuilder {
   #skipped = 0;
   #fenced = 0;
   #unknown = false;
-  #stillOwed = false;
   #woke = false;
 
   constructor(
@@ -110,11 +109,6 @@ export class ReportBuilder {
     }
     this.#skipped += outcome.skipped.length;
     this.#fenced += outcome.fenced.length;
-    // A write without an answer may be what locks these rows, and its commit is still to be announced.
-    const skipped = new Set(outcome.skipped);
-    this.#stillOwed ||=
-      this.before.wakeOwed &&
-      composed.some(({ write, changes }) => changes.length > 0 && skipped.has(write.id));
     this.#count(composed.filter(({ write }) => outcome.written.has(write.id)));
   }
 
@@ -137,14 +131,17 @@ export class ReportBuilder {
     this.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
   }
 
-  /** Not while a commit may still come: announced before it, it would never be announced after it. */
+  /**
+   * Not while a commit may still come: announced before it, it would never be announced after it. The next cycle may:
+   * its renewal waits for the lease's row, which a save holds until it is over.
+   */
   get mayAnnounce(): boolean {
     return this.wakeOwed && !this.#unknown;
   }
 
   announced() {
     this.#woke = true;
-    this.wakeOwed = this.#stillOwed;
+    this.wakeOwed = false;
   }
 
   leaseLost(): CycleReport {

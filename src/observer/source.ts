@@ -16,6 +16,8 @@ export interface Observation<T> {
   readonly stamp: Instant;
   readonly value: T;
   readonly durationMs: number;
+  /** Another answer came before it that nobody took: this one doesn't follow the last that was taken. */
+  readonly afterUnseen: boolean;
 }
 
 export interface SourceHealth {
@@ -139,10 +141,10 @@ export class Source<T> {
     return taken;
   }
 
-  #succeed(observation: Observation<T>, term: number): void {
+  #succeed(observation: Omit<Observation<T>, "afterUnseen">, term: number): void {
     const failures = this.#health.consecutiveFailures;
     this.#outcome = null;
-    if (term === this.#term) this.#completed = observation;
+    if (term === this.#term) this.#completed = { ...observation, afterUnseen: this.#completed !== null };
     this.#health = {
       ...this.#health,
       lastSuccessMs: this.options.clock.monotonicMs(),

@@ -1,0 +1,76 @@
+/**
+ * Runs the deterministic simulation for many seeds, or replays one.
+ *
+ *     bun dev/simulate.ts --seeds 100000     seeds 1 to 100000; stops at the first failure
+ *     bun dev/simulate.ts --seed 4711 --verbose
+ *
+ * A seed that fails prints what was broken, its fault rates, and the command that replays it. Exit code 1.
+ */
+import { parseArgs } from "node:util";
+import { type SimulationResult, simulate } from "../test/simulation/simulation.ts";
+
+const PROGRESS_EVERY_MS = 10_000;
+
+export function explainFailure({ seed, failure, rates }: SimulationResult): string {
+  return [
+    `Seed ${seed}: ${failure?.message}`,
+    `  fault rates: ${rates}`,
+    `  replay:      bun dev/simulate.ts --seed ${seed} --verbose`,
+  ].join("\n");
+}
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "1000" },
+      from: { type: "string", default: "1" },
+      seed: { type: "string" },
+      verbose: { type: "boolean", default: false },
+      "keep-going": { type: "boolean", default: false },
+    },
+  });
+  if (values.seed !== undefined) {
+    const onTrace = (line: string) => console.log(line);
+    const result = simulate(Number(values.seed), values.verbose ? { onTrace } : {});
+    console.log(
+      result.failure === null
+        ? `Seed ${result.seed}: all promises kept, trace ${result.trace.toString(16)}`
+        : explainFailure(result),
+    );
+    return result.failure === null ? 0 : 1;
+  }
+  const first = Number(values.from);
+  const count = Number(values.seeds);
+  const startedMs = performance.now();
+  const failures = new Map<string, number[]>();
+  let virtualMs = 0;
+  let writes = 0;
+  let nextProgressMs = startedMs + PROGRESS_EVERY_MS;
+  let done = 0;
+  for (let seed = first; seed < first + count; seed++) {
+    const result = simulate(seed);
+    done += 1;
+    virtualMs += result.virtualMs;
+    writes += result.writes;
+    if (result.failure !== null) {
+      const { check } = result.failure;
+      const seen = failures.get(check) ?? [];
+      failures.set(check, [...seen, seed]);
+      if (seen.length === 0) console.log(explainFailure(result));
+      if (!values["keep-going"]) break;
+    }
+    if (performance.now() > nextProgressMs) {
+      nextProgressMs += PROGRESS_EVERY_MS;
+      console.log(`${done} of ${count} seeds`);
+    }
+  }
+  for (const [check, seeds] of failures)
+    console.log(`${check}: ${seeds.length} seeds, first ${seeds.slice(0, 8)}`);
+  const seconds = (performance.now() - startedMs) / 1000;
+  console.log(
+    `${done} seeds, ${(virtualMs / 3_600_000).toFixed(1)} simulated hours, ${writes} row writes checked, in ${seconds.toFixed(1)} s`,
+  );
+  return failures.size === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exit(main());

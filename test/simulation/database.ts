@@ -1,0 +1,280 @@
+/**
+ * A fake PostgreSQL: the workspaces, the lease, the clock, with the semantics of postgres-statements.ts. A statement
+ * is done at one instant or not at all; its caller may never hear of it.
+ */
+import type { Random } from "../../dev/fakes/random.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../src/observer/conditions.ts";
+import { addMs, formatInstant, type Instant, instant, parseInstant } from "../../src/observer/instant.ts";
+import { limits } from "../../src/observer/limits.ts";
+import type { WorkspaceId } from "../../src/observer/names.ts";
+import type {
+  ConditionsStore,
+  Leadership,
+  Lease,
+  LeaseAnswer,
+  RowWrite,
+  SaveOutcome,
+  WorkspaceRow,
+} from "../../src/observer/ports.ts";
+import type { Timeline } from "./clock.ts";
+import type { Sabotage } from "./domain.ts";
+import { draw, type FaultRates } from "./faults.ts";
+import type { Caller } from "./listings.ts";
+import type { CallPlan, Network } from "./network.ts";
+
+export interface StoredRow {
+  operation: string;
+  deleted: boolean;
+  conditions: JsonObject;
+  observedAt: Instant | null;
+  /** Somebody holds the row's lock. */
+  locks: number;
+  /** When it was made, or somebody else last edited what is the Observer's. */
+  editedMs: number;
+}
+
+export interface SaveWatcher {
+  /** Called for every row that a save has just written. */
+  wrote(caller: Caller, lease: Lease, write: RowWrite, before: StoredRow, after: StoredRow): void;
+  saved(caller: Caller, lease: Lease, written: readonly RowWrite[]): void;
+  loaded(caller: Caller, rows: readonly WorkspaceRow[]): void;
+  /** The database told its clock. */
+  toldClock(stamp: string): void;
+}
+
+/** The statement's own time-out. Its caller may have given up, or its wire be cut, long before. */
+const LATEST_MS = 5_000;
+
+const LEASE_CALLS = new Set(["acquire", "renew", "release"]);
+
+const BASE_US = 1_795_464_000_000_000;
+
+export class FakeDatabase {
+  readonly rows = new Map<WorkspaceId, StoredRow>();
+  lease: { holder: string; epoch: number; expiresAt: Instant } | null = null;
+  /** How far its clock has jumped. */
+  offsetMs = 0;
+  down: "error" | "hang" | null = null;
+  /** A save holds the lease's row until it is over; whatever else needs that row waits. */
+  #leaseFreeAtMs = 0;
+
+  constructor(
+    private readonly timeline: Timeline,
+    private readonly random: Random,
+    private readonly network: Network,
+    private readonly rates: () => FaultRates,
+    private readonly sabotage: ReadonlySet<Sabotage>,
+    private readonly watcher: SaveWatcher,
+    private readonly trace: (what: string) => void,
+  ) {}
+
+  now(): Instant {
+    return instant(BASE_US + (this.timeline.nowMs + this.offsetMs) * 1000);
+  }
+
+  leadership(caller: Caller): Leadership {
+    return {
+      acquire: (signal) => this.#call(caller, "acquire", signal, () => this.#acquire(caller.name)),
+      renew: (lease, signal) => this.#call(caller, "renew", signal, () => this.#renew(lease)),
+      release: (lease, signal) =>
+        this.#call(caller, "release", signal, () => {
+          if (this.#isCurrent(lease)) this.lease!.expiresAt = this.now();
+        }),
+      now: (signal) => this.#call(caller, "now", signal, () => this.#tell()),
+    };
+  }
+
+  store(caller: Caller): ConditionsStore {
+    return {
+      load: (signal) =>
+        this.#call(caller, "load", signal, () => {
+          const rows = this.#load();
+          this.watcher.loaded(caller, rows);
+          return rows;
+        }),
+      save: (lease, writes, signal) => this.#save(caller, lease, writes, signal),
+      report: (_, signal) => this.#call(caller, "report", signal, () => {}),
+    };
+  }
+
+  #plan(kind: string): CallPlan {
+    const { random } = this;
+    const rates = this.rates();
+    const quick = { doneAfterMs: 0.2 + random() * 5, answerAfterMs: 0.2 + random() * 5 };
+    if (this.down === "error") return { doneAfterMs: null, answerAfterMs: 1, failsWith: "refused" };
+    if (this.down === "hang") return { doneAfterMs: null, answerAfterMs: null };
+    const fault = draw<"error" | "hang" | "slow" | "ackLost" | "late" | "none">(
+      random,
+      {
+        error: rates.queryError,
+        hang: rates.queryHang,
+        slow: rates.querySlow,
+        ackLost: rates.ackLost,
+        late: kind === "save" ? rates.saveLate : 0,
+      },
+      "none",
+    );
+    if (fault === "error") return { doneAfterMs: null, answerAfterMs: 1, failsWith: "reset" };
+    if (fault === "hang") return { doneAfterMs: null, answerAfterMs: null, deaf: random() < 0.3 };
+    if (fault === "slow") return { doneAfterMs: random() * 3_000, answerAfterMs: random() * 3_000 };
+    if (fault === "late") {
+      const late = { doneAfterMs: random() * LATEST_MS, answerAfterMs: null };
+      return random() < 0.3 ? late : { ...late, breaksAfterMs: random() * 20 };
+    }
+    if (fault === "ackLost")
+      return random() < 0.5 ? { ...quick, failsWith: "reset" } : { ...quick, answerAfterMs: null };
+    return quick;
+  }
+
+  #call<T>(caller: Caller, kind: string, signal: AbortSignal, act: () => T): Promise<T> {
+    const plan = LEASE_CALLS.has(kind) ? this.#waitForLease(this.#plan(kind)) : this.#plan(kind);
+    return this.network.call(caller, signal, plan, () => {
+      this.trace(`${caller.name} ${kind}`);
+      return act();
+    });
+  }
+
+  #waitForLease(plan: CallPlan): CallPlan {
+    if (plan.doneAfterMs === null) return plan;
+    const doneAfterMs = Math.max(plan.doneAfterMs, this.#leaseFreeAtMs - this.timeline.nowMs + 0.1);
+    return { ...plan, doneAfterMs: doneAfterMs > LATEST_MS ? null : doneAfterMs };
+  }
+
+  #tell(): Instant {
+    const now = this.now();
+    this.watcher.toldClock(formatInstant(now));
+    return now;
+  }
+
+  #isCurrent(lease: Lease): boolean {
+    return (
+      this.sabotage.has("epoch-ignored") ||
+      this.sabotage.has("no-fence") ||
+      String(this.lease?.epoch) === lease.epoch
+    );
+  }
+
+  #acquire(holder: string): LeaseAnswer {
+    const now = this.#tell();
+    const { lease } = this;
+    const free = lease === null || lease.expiresAt <= now || lease.expiresAt > addMs(now, 2 * limits.leaseMs);
+    if (!free) return { kind: "standby", holder: lease.holder, now };
+    const epoch = (lease?.epoch ?? 0) + 1;
+    this.lease = { holder, epoch, expiresAt: addMs(now, limits.leaseMs) };
+    this.trace(`${holder} leads, epoch ${epoch}`);
+    return { kind: "held", lease: { scope: "workspaces", holder, epoch: String(epoch) }, now };
+  }
+
+  #renew(lease: Lease): LeaseAnswer {
+    const now = this.#tell();
+    if (!this.#isCurrent(lease)) return { kind: "standby", holder: "", now };
+    this.lease!.expiresAt = addMs(now, limits.leaseMs);
+    return { kind: "held", lease, now };
+  }
+
+  #load(): WorkspaceRow[] {
+    const rows: WorkspaceRow[] = [];
+    for (const [id, row] of this.rows) {
+      const { container, volume, archive } = row.conditions;
+      const shown = isJsonObject(container) || isJsonObject(volume) || isJsonObject(archive);
+      if (row.deleted && (!shown || this.sabotage.has("deleted-rows-forgotten"))) continue;
+      rows.push({
+        id,
+        operationInFlight: row.operation !== "NONE",
+        deleted: row.deleted,
+        conditions: row.conditions,
+        observedAt: row.observedAt,
+      });
+    }
+    return rows;
+  }
+
+  #save(
+    caller: Caller,
+    lease: Lease,
+    writes: readonly RowWrite[],
+    signal: AbortSignal,
+  ): Promise<SaveOutcome> {
+    const plan = this.#waitForLease(this.#plan("save"));
+    if (plan.doneAfterMs !== null) this.#leaseFreeAtMs = this.timeline.nowMs + plan.doneAfterMs;
+    const mine = new Set<StoredRow>();
+    // A statement that takes its time has locked its rows at its start.
+    if (plan.doneAfterMs !== null && plan.doneAfterMs > 5 && this.#isCurrent(lease)) {
+      for (const { id } of writes) {
+        const row = this.rows.get(id);
+        if (row === undefined || row.locks > 0) continue;
+        row.locks += 1;
+        mine.add(row);
+      }
+    }
+    return this.network.call(caller, signal, plan, () => {
+      for (const row of mine) row.locks -= 1;
+      return this.#write(caller, lease, writes);
+    });
+  }
+
+  #write(caller: Caller, lease: Lease, writes: readonly RowWrite[]): SaveOutcome {
+    this.trace(`${caller.name} saves ${writes.map(({ id }) => id).join(" ")}, epoch ${lease.epoch}`);
+    if (!this.#isCurrent(lease)) return { kind: "lease-lost" };
+    const nowText = formatInstant(this.now());
+    this.lease!.expiresAt = addMs(this.now(), limits.leaseMs);
+    const written: RowWrite[] = [];
+    const skipped: WorkspaceId[] = [];
+    const fenced: WorkspaceId[] = [];
+    for (const write of writes) {
+      const row = this.rows.get(write.id) ?? this.#inserted(write.id);
+      if (row === undefined || row.locks > 0) {
+        skipped.push(write.id);
+        continue;
+      }
+      const stored = isJsonObject(row.conditions.observed) ? row.conditions.observed : {};
+      const isNewer = Object.entries(write.observed).some(([source, stamp]) => {
+        const before = textOf(stored[source]);
+        return before !== null && before > stamp && before <= nowText;
+      });
+      if (isNewer && !this.sabotage.has("no-fence")) {
+        fenced.push(write.id);
+        continue;
+      }
+      const before = { ...row };
+      const without = (document: JsonObject): JsonObject =>
+        Object.fromEntries(Object.entries(document).filter(([key]) => !write.drop.includes(key)));
+      row.conditions = this.sabotage.has("whole-document-replaced")
+        ? { ...write.set, observed: write.observed }
+        : {
+            ...without(row.conditions),
+            ...write.set,
+            observed: { ...without(stored), ...write.observed },
+          };
+      row.observedAt = write.observedAt;
+      this.watcher.wrote(caller, lease, write, before, row);
+      written.push(write);
+    }
+    this.watcher.saved(caller, lease, written);
+    return { kind: "saved", written: new Set(written.map(({ id }) => id)), skipped, fenced };
+  }
+
+  #inserted(id: WorkspaceId): StoredRow | undefined {
+    if (!this.sabotage.has("orphan-inserted")) return undefined;
+    const row = {
+      operation: "NONE",
+      deleted: false,
+      conditions: {},
+      observedAt: null,
+      locks: 0,
+      editedMs: Number.NEGATIVE_INFINITY,
+    };
+    this.rows.set(id, row);
+    return row;
+  }
+}
+
+/** As `#>>` reads it. */
+const textOf = (value: Json | undefined): string | null =>
+  value === undefined || value === null ? null : typeof value === "string" ? value : JSON.stringify(value);
+
+export const stampOf = (row: StoredRow, source: string): string | null => {
+  const { observed } = row.conditions;
+  const stamp = isJsonObject(observed) ? observed[source] : undefined;
+  return typeof stamp === "string" && parseInstant(stamp) !== null ? stamp : null;
+};

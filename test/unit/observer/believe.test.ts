@@ -1,0 +1,149 @@
+/**
+ * Goal: the guard holds back what it must, row by row and kind by kind, and lets everything else through.
+ * Method: tables and listings of a few workspaces, cycle after cycle.
+ */
+import { describe, expect, test } from "bun:test";
+import { believe, type CycleMemory, emptyMemory } from "../../../src/observer/believe.ts";
+import type { WorkspaceRow } from "../../../src/observer/ports.ts";
+import type { Observation } from "../../../src/observer/source.ts";
+import {
+  archive,
+  container,
+  engineListing,
+  guardConfig,
+  id,
+  ids,
+  listing,
+  present,
+  row,
+  second,
+  volume,
+} from "./support.ts";
+
+const observation = <T>(value: T): Observation<T> => ({
+  stamp: second(1),
+  value,
+  durationMs: 5,
+  afterUnseen: false,
+});
+const both = { container: present, volume: present, archive: present };
+const rows = (count: number, conditions = both) => ids(count).map((one) => row(one, conditions));
+const everything = (count: number) =>
+  engineListing(
+    ids(count).map((one) => [one, container()]),
+    ids(count).map((one) => [one, volume(one)]),
+  );
+const see = (
+  table: readonly WorkspaceRow[],
+  engine: ReturnType<typeof engineListing> | null,
+  memory: CycleMemory = emptyMemory,
+  nowMs = 0,
+) => believe(table, engine && observation(engine), null, memory, guardConfig, nowMs);
+const remember = (world: ReturnType<typeof believe>): CycleMemory => ({ ...emptyMemory, ...world });
+
+describe("P7: believe()", () => {
+  test("a restart with the wrong socket is caught on the first look, by the table alone", () => {
+    const table = rows(6);
+    const world = see(table, engineListing());
+    expect(table.every((one) => world.pair(one) === null)).toBe(true);
+    expect(world.held.container).toHaveLength(6);
+    expect(world.held.volume).toHaveLength(6);
+    expect(world.held.archive).toHaveLength(0);
+  });
+
+  test("what appears and what changes is written meanwhile", () => {
+    const table = [...rows(8), row("new")];
+    const world = see(
+      table,
+      engineListing(
+        [
+          ["w0", container({ state: "exited" })],
+          ["new", container()],
+        ],
+        [
+          ["w0", volume()],
+          ["new", volume()],
+        ],
+      ),
+    );
+    expect(world.pair(table[0]!)?.container?.state).toBe("exited");
+    expect(world.pair(table[8]!)?.container).toBeDefined();
+    expect(world.pair(table[1]!)).toBeNull();
+  });
+
+  test("a doubted listing proves no absence of a row that was never observed", () => {
+    const table = [...rows(6), row("new"), row("gone", { container: null, volume: null })];
+    const world = see(table, engineListing());
+    expect(world.pair(table[6]!)).toBeNull();
+    expect(world.pair(table[7]!)).not.toBeNull();
+    expect(world.held.container).not.toContain(id("new"));
+  });
+
+  test("one missing half holds back the pair", () => {
+    const table = rows(6);
+    const world = see(table, { ...everything(6), volumes: listing() });
+    expect(world.held.container).toHaveLength(0);
+    expect(table.every((one) => world.pair(one) === null)).toBe(true);
+  });
+
+  test("is believed after it was confirmed", () => {
+    const table = rows(6);
+    let memory = emptyMemory;
+    for (const [nowMs, believed] of [
+      [0, false],
+      [6_000, false],
+      [12_000, true],
+    ] as const) {
+      const world = see(table, engineListing(), memory, nowMs);
+      expect(world.pair(table[0]!) !== null).toBe(believed);
+      memory = remember(world);
+    }
+  });
+
+  test("an answer that nobody took may have shown it all: the row starts anew", () => {
+    const table = rows(6);
+    const first = see(table, engineListing(), emptyMemory, 0);
+    const second = see(table, engineListing(), remember(first), 6_000);
+    const unseen = { ...observation(engineListing()), afterUnseen: true };
+    const third = believe(table, unseen, null, remember(second), guardConfig, 12_000);
+    expect(third.held.container).toHaveLength(6);
+  });
+
+  test("a cycle without a listing neither confirms nor clears", () => {
+    const first = see(rows(6), engineListing());
+    const second = see(rows(6), null, remember(first), 60_000);
+    expect(second.suspicions).toEqual(first.suspicions);
+    expect(second.held.container).toHaveLength(6);
+  });
+
+  test("the archives have a guard of their own", () => {
+    const table = rows(6);
+    const world = believe(
+      table,
+      observation(everything(6)),
+      observation(listing()),
+      emptyMemory,
+      guardConfig,
+      0,
+    );
+    expect(world.archive(table[0]!)).toBeNull();
+    expect(world.pair(table[0]!)).not.toBeNull();
+  });
+});
+
+test("P6: a source that didn't answer says nothing of any row", () => {
+  const table = rows(2);
+  const world = believe(table, null, observation(listing([["w0", archive()]])), emptyMemory, guardConfig, 0);
+  expect(world.pair(table[0]!)).toBeNull();
+  expect(world.archive(table[0]!)?.archive).toEqual(archive());
+  expect(world.archive(table[1]!)).toEqual({ stamp: second(1), archive: undefined });
+});
+
+test("resources without a row become orphans, per kind", () => {
+  const world = see([], everything(1));
+  const again = see([], everything(1), remember(world));
+  expect(again.orphanChanges.map(({ kind, appeared }) => [kind, appeared])).toEqual([
+    ["container", [id("w0")]],
+    ["volume", [id("w0")]],
+  ]);
+});
