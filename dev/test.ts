@@ -28,6 +28,8 @@ interface Suite {
   /** A folder of tests; without, the exit code is the one result. */
   readonly tests?: boolean;
   readonly quick?: boolean;
+  /** Runs at the same time as that suite: both only compute, and there are two cores. */
+  readonly beside?: string;
 }
 
 const bin = (name: string) => join(root, "node_modules/.bin", name);
@@ -43,7 +45,8 @@ const suites: readonly Suite[] = [
   { name: "types", command: [bin("tsc"), "--noEmit"], quick: true },
   { name: "lint", command: [bin("biome"), "check", "--error-on-warnings", "."], quick: true },
   { name: "unit", command: tests("unit"), tests: true, quick: true },
-  { name: "simulation", command: tests("simulation"), tests: true, quick: true },
+  { name: "simulation", command: tests("simulation/simulation.test.ts"), tests: true, quick: true },
+  { name: "mutants", command: tests("simulation/mutants.test.ts"), tests: true, beside: "simulation" },
   { name: "contract", command: tests("contract"), tests: true },
   { name: "integration", command: tests("integration"), tests: true },
   { name: "build", command: [process.execPath, "dev/build.ts"] },
@@ -60,22 +63,25 @@ interface Result {
 async function runSuite(suite: Suite, reports: string): Promise<Result> {
   const report = join(reports, `${suite.name}.xml`);
   const startedMs = performance.now();
-  console.log(`\n── ${suite.name}`);
   const reporter = suite.tests ? ["--reporter=junit", `--reporter-outfile=${report}`] : [];
   const child = Bun.spawn([...suite.command, ...reporter], {
     cwd: root,
     stdin: "ignore",
-    stdout: "inherit",
-    stderr: "inherit",
+    stdout: suite.beside ? "pipe" : "inherit",
+    stderr: suite.beside ? "pipe" : "inherit",
   });
-  running = child;
+  running.add(child);
   const timer = setTimeout(() => {
     console.error(`${suite.name} did not end within ${SUITE_DEADLINE_MS / 60_000} minutes`);
     child.kill("SIGKILL");
   }, SUITE_DEADLINE_MS);
+  // What runs beside another suite is printed when it has ended, so that the two don't mix.
+  const output = suite.beside ? [new Response(child.stdout), new Response(child.stderr)] : [];
+  const texts = await Promise.all(output.map((stream) => stream.text()));
   const code = await child.exited;
   clearTimeout(timer);
-  running = null;
+  running.delete(child);
+  if (suite.beside) console.log(`\n── ${suite.name}\n${texts.join("")}`);
   const seconds = (performance.now() - startedMs) / 1000;
   const ok = code === 0;
   if (!suite.tests) return { name: suite.name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, seconds };
@@ -98,10 +104,12 @@ function readReport(path: string): { passed: number; failed: number } {
   return { passed: count("tests") - failed, failed };
 }
 
-let running: Bun.Subprocess | null = null;
+const running = new Set<Bun.Subprocess>();
+let interrupted = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    running?.kill(signal);
+    for (const child of running) child.kill(signal);
+    interrupted = true;
     process.exitCode = 1;
   });
 }
@@ -116,7 +124,10 @@ const reports = mkdtempSync(join(tmpdir(), "observer-test-"));
 const results: Result[] = [];
 try {
   for (const suite of wanted) {
-    if (process.exitCode !== 1) results.push(await runSuite(suite, reports));
+    if (interrupted || wanted.some(({ name }) => name === suite.beside)) continue;
+    console.log(`\n── ${suite.name}`);
+    const beside = wanted.filter((other) => other.beside === suite.name);
+    results.push(...(await Promise.all([suite, ...beside].map((each) => runSuite(each, reports)))));
   }
 } finally {
   rmSync(reports, { recursive: true, force: true });

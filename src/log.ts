@@ -14,16 +14,21 @@ export interface LogOptions {
 
 export interface ProcessLog extends Log {
   setLevel(level: LogOptions["level"]): void;
-  /** Writes out what is buffered; for the very end. */
-  flush(): void;
+  /**
+   * Resolves when all that was logged is written, or after half a second with a reader that is stuck. For the very end:
+   * writes run beside the process, and the last lines say why it ends.
+   */
+  flush(): Promise<void>;
 }
 
 /** Lines that wait for a reader that is slow are dropped beyond this: a stuck log pipe must not stop the daemon. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+const FLUSH_TIMEOUT_MS = 500;
 
 export function createLog({ level, format, instance }: LogOptions): ProcessLog {
   const isPretty = format === "pretty" || (format === "auto" && process.stdout.isTTY === true);
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_BUFFERED_BYTES });
+  // Every line is longer than one byte, so each is written at once; with 0 flush() would wait for nothing.
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 1, maxLength: MAX_BUFFERED_BYTES });
   // A reader that went away is no reason to stop observing.
   destination.on("error", () => {});
   const logger = pino(
@@ -58,13 +63,16 @@ export function createLog({ level, format, instance }: LogOptions): ProcessLog {
     setLevel(next) {
       logger.level = next;
     },
-    flush() {
-      try {
-        destination.flushSync();
-      } catch {
-        // Nobody reads any more.
-      }
-    },
+    flush: () =>
+      new Promise((resolve) => {
+        setTimeout(resolve, FLUSH_TIMEOUT_MS);
+        try {
+          destination.flush(() => resolve());
+        } catch {
+          // Nobody reads any more.
+          resolve();
+        }
+      }),
   };
 }
 

@@ -3,12 +3,13 @@
  *
  * The driver has no deadline of its own: a server that stopped answering holds a query for ever, and cancelling it
  * asks that same server. So whoever runs out of time throws the whole client away, sockets and all, and the next
- * call gets a new one. Two connections: one for the cycle, one so that the lease can be renewed beside it.
+ * call gets a new one. So does whoever lost the connection: the driver's own way back is not to be trusted. Two connections: one for the cycle, one so that the lease can be renewed beside it.
  */
 import postgres from "postgres";
 import { DatabaseFault, databaseFault } from "./postgres-fault.ts";
 
 export interface PostgresOptions {
+  /** Tried in this order; one that can't be reached or can't be written to is left for the next. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly user: string;
   readonly password: string | null;
@@ -31,6 +32,8 @@ const LOCK_TIMEOUT_MS = 1_000;
 
 export class PostgresClient {
   #sql: Sql | null = null;
+  /** Index of the host in use. */
+  #host = 0;
   #closed = false;
 
   constructor(private readonly options: PostgresOptions) {}
@@ -49,11 +52,14 @@ export class PostgresClient {
       (sql) =>
         // Read committed whatever the role's default is: the fence needs the row's latest version, not the snapshot's.
         sql.begin("isolation level read committed", async (tx) => {
-          const timeouts = tx.unsafe(
-            `set local statement_timeout = ${this.options.timeoutMs}; set local lock_timeout = ${LOCK_TIMEOUT_MS};` +
-              ` set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`,
-          );
-          // Sent in one go with what follows; a failure of either ends the transaction.
+          // Executed here, or the driver would send it after the first statement of `work`: queries are lazy. Nobody
+          // waits for its answer before `work` goes on; a failure of either ends the transaction.
+          const timeouts = tx
+            .unsafe(
+              `set local statement_timeout = ${this.options.timeoutMs}; set local lock_timeout = ${LOCK_TIMEOUT_MS};` +
+                ` set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`,
+            )
+            .execute();
           const [result] = await Promise.all([work(tx), timeouts]);
           return result;
         }) as Promise<T>,
@@ -65,15 +71,31 @@ export class PostgresClient {
     return this.#guarded(action, signal, work);
   }
 
+  /** Where one host can't be asked, the next one is: each gets one try. */
   async #guarded<T>(action: string, signal: AbortSignal, work: (sql: Sql) => Promise<T>): Promise<T> {
-    if (this.#closed) throw new DatabaseFault(`${action}: the client is closed`, "CONNECTION_ENDED", false);
-    if (signal.aborted) throw signal.reason;
-    this.#sql ??= postgres(clientOptions(this.options, 2));
-    const sql = this.#sql;
+    for (let triesLeft = this.options.hosts.length; ; triesLeft--) {
+      if (this.#closed) throw new DatabaseFault(`${action}: the client is closed`, "CONNECTION_ENDED", false);
+      if (signal.aborted) throw signal.reason;
+      this.#sql ??= postgres(clientOptions(this.options, 2, this.#host));
+      const sql = this.#sql;
+      try {
+        return await this.#attempt(sql, signal, work);
+      } catch (cause) {
+        if (signal.aborted) throw signal.reason;
+        const fault = databaseFault(action, cause);
+        // What else runs on the same client may still succeed.
+        if (fault.isUnasked) this.#retire(sql, this.options.timeoutMs, "next host");
+        else if (!isAnswer(cause)) this.#retire(sql, this.options.timeoutMs, "same host");
+        if (!fault.isUnasked || triesLeft === 1) throw fault;
+      }
+    }
+  }
+
+  async #attempt<T>(sql: Sql, signal: AbortSignal, work: (sql: Sql) => Promise<T>): Promise<T> {
     let abort: (() => void) | undefined;
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {
-        this.#discard(sql);
+        this.#retire(sql, 0, "next host");
         reject(signal.reason);
       };
       signal.addEventListener("abort", abort, { once: true });
@@ -83,16 +105,21 @@ export class PostgresClient {
     aborted.catch(() => {});
     try {
       return await Promise.race([working, aborted]);
-    } catch (cause) {
-      throw signal.aborted ? signal.reason : databaseFault(action, cause);
     } finally {
       if (abort) signal.removeEventListener("abort", abort);
     }
   }
 
-  #discard(sql: Sql): void {
-    if (this.#sql === sql) this.#sql = null;
-    void sql.end({ timeout: 0 }).catch(() => {});
+  /**
+   * A client whose connection failed is not asked again: the driver would answer the next statement with the error
+   * of the last one, and connect later and later.
+   */
+  #retire(sql: Sql, graceMs: number, then: "same host" | "next host"): void {
+    if (this.#sql === sql) {
+      this.#sql = null;
+      if (then === "next host") this.#host = (this.#host + 1) % this.options.hosts.length;
+    }
+    void sql.end({ timeout: graceMs / 1000 }).catch(() => {});
   }
 
   async close(): Promise<void> {
@@ -104,30 +131,30 @@ export class PostgresClient {
   }
 }
 
+/**
+ * One host for each client: given several, the driver tries them for ever without a pause and never says why none
+ * will do.
+ */
 export function clientOptions(
   options: PostgresOptions,
   max: number,
+  hostIndex: number,
 ): postgres.Options<Record<string, postgres.PostgresType>> {
-  const hosts = options.hosts.map(({ host }) => host);
+  const { host, port } = options.hosts[hostIndex]!;
   return {
-    // The driver takes lists too, though its types don't say so; a unix socket only by itself.
-    host: (hosts.length === 1 ? hosts[0] : hosts) as string,
-    port: (options.hosts.length === 1
-      ? options.hosts[0]?.port
-      : options.hosts.map(({ port }) => port)) as number,
+    host,
+    port,
     user: options.user,
     // A function, so that the driver's own fallback to the environment can't come in between.
     password: () => options.password ?? "",
     database: options.database,
-    ssl: tls(options),
+    ssl: tls(options, host),
     max,
     // A pooler in transaction mode may give each transaction another session.
     prepare: false,
     fetch_types: false,
-    connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000)),
-    // Back within a second of the server's return; the driver's default would take eight.
-    backoff: (retries: number) => Math.min(retries * 0.2, 1),
-    ...(options.hosts.length > 1 ? { target_session_attrs: "read-write" as const } : {}),
+    // In whole seconds; together the hosts have the time of one statement.
+    connect_timeout: Math.max(1, Math.ceil(options.timeoutMs / 1000 / options.hosts.length)),
     onnotice: () => {},
     connection: {
       application_name: options.applicationName,
@@ -136,8 +163,12 @@ export function clientOptions(
   };
 }
 
-function tls(options: PostgresOptions): boolean | "prefer" | "require" | object {
-  if (options.hosts.every(({ host }) => host.startsWith("/"))) return false;
+/** An error of a statement, after which the connection is as good as before. */
+const isAnswer = (cause: unknown): boolean =>
+  cause instanceof postgres.PostgresError && cause.severity === "ERROR";
+
+function tls(options: PostgresOptions, host: string): boolean | "prefer" | "require" | object {
+  if (host.startsWith("/")) return false;
   const ca = options.tlsRootCertificate === null ? {} : { ca: options.tlsRootCertificate };
   switch (options.tls) {
     case "disable":

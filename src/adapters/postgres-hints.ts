@@ -9,6 +9,7 @@ import { withDeadline } from "../observer/deadline.ts";
 import type { Clock, HintListener, HintSource, WakePublisher } from "../observer/ports.ts";
 import { clientOptions, type PostgresClient, type PostgresOptions } from "./postgres-client.ts";
 import { databaseFault } from "./postgres-fault.ts";
+import { quoteIdentifier } from "./postgres-schema.ts";
 
 /** How often a silent connection is asked whether it is alive. */
 const PROBE_MS = 5_000;
@@ -27,8 +28,10 @@ export function createPostgresHints(options: PostgresHintsOptions): HintSource {
   return {
     async listen(listener, signal) {
       let retryMs = FIRST_RETRY_MS;
+      let host = 0;
       while (!signal.aborted) {
-        const heard = await listenOnce(options, listener, signal);
+        const heard = await listenOnce(options, host, listener, signal);
+        if (!heard) host = (host + 1) % options.connection.hosts.length;
         retryMs = heard ? FIRST_RETRY_MS : Math.min(retryMs * 2, MAX_RETRY_MS);
         await options.clock.sleep(retryMs * (1 - 0.25 * options.random()), signal);
       }
@@ -39,6 +42,7 @@ export function createPostgresHints(options: PostgresHintsOptions): HintSource {
 /** Listens until the connection fails or the signal fires; says whether it ever listened. */
 async function listenOnce(
   { connection, channel, clock }: PostgresHintsOptions,
+  host: number,
   listener: HintListener,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -46,7 +50,7 @@ async function listenOnce(
   const breakOff = () => broken.abort();
   signal.addEventListener("abort", breakOff, { once: true });
   const sql = postgres({
-    ...clientOptions(connection, 1),
+    ...clientOptions(connection, 1, host),
     idle_timeout: 0,
     max_lifetime: null,
     onnotify: (name: string) => {
@@ -58,7 +62,8 @@ async function listenOnce(
     withDeadline(clock, connection.timeoutMs, action, async () => void (await query()), signal);
   let listening = false;
   try {
-    await ask(`Cannot listen on ${channel}`, () => sql`listen ${sql(channel)}`);
+    // Quoted here: the driver's own way takes a dot in the name for a separator.
+    await ask(`Cannot listen on ${channel}`, () => sql.unsafe(`listen ${quoteIdentifier(channel)}`));
     listening = true;
     listener.onUp();
     while (!broken.signal.aborted) {

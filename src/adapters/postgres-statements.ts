@@ -21,7 +21,8 @@ export interface LeaseRow {
 
 /**
  * Takes the lease if there is none, or if it has expired. A lease that would live longer than any lease does comes
- * from before the database's clock went back; it must not block for that long. Owns `observer_lease`.
+ * from before the database's clock went back; it must not block for that long. The first epoch is the time in
+ * microseconds, so that none comes again after the row or the table was lost. Owns `observer_lease`.
  */
 export async function acquireLease(
   tx: Tx,
@@ -29,10 +30,11 @@ export async function acquireLease(
   holder: string,
   leaseMs: number,
 ): Promise<LeaseRow> {
-  const [row] = await tx<LeaseRow[]>`
+  const ask = () => tx<LeaseRow[]>`
     with taken as (
       insert into observer_lease as lease (scope, holder, epoch, expires_at)
-      values (${scope}, ${holder}, 1, clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond')
+      values (${scope}, ${holder}, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+              clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond')
       on conflict (scope) do update
         set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
         where lease.expires_at <= clock_timestamp()
@@ -44,6 +46,8 @@ export async function acquireLease(
     select holder, epoch::text, false, ${tx.unsafe(NOW_TEXT)}
       from observer_lease where scope = ${scope} and not exists (select from taken)
     limit 1`;
+  // A row that somebody else made while the first statement ran is not in its snapshot, but in the second's.
+  const row = (await ask())[0] ?? (await ask())[0];
   if (row === undefined) throw new Error("observer_lease has no row after an insert: is it a table?");
   return row;
 }

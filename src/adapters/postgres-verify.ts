@@ -36,6 +36,7 @@ interface TableRow {
   readonly may_select: boolean;
   readonly may_insert: boolean;
   readonly may_update: boolean;
+  readonly may_delete: boolean;
 }
 
 const APPLY = "run `observer schema | psql` as the owner";
@@ -53,6 +54,8 @@ export async function createOwnTables(
   const created: string[] = [];
   for (const [table, ddl] of Object.entries(OWN_TABLES_DDL)) {
     await client.transaction(`Cannot create ${table}`, signal, async (tx) => {
+      // Two instances that start together must not collide; "if not exists" alone does not see to that.
+      await tx`select pg_advisory_xact_lock(hashtext('observer: own tables'))`;
       const [row] = await tx<{ wanted: boolean }[]>`
         select to_regclass(${table}) is null
            and coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) as wanted`;
@@ -69,11 +72,14 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
     select name as table_name, oid is not null as exists,
            coalesce(has_table_privilege(oid, 'SELECT'), false) as may_select,
            coalesce(has_table_privilege(oid, 'INSERT'), false) as may_insert,
-           coalesce(has_table_privilege(oid, 'UPDATE'), false) as may_update
+           coalesce(has_table_privilege(oid, 'UPDATE'), false) as may_update,
+           coalesce(has_table_privilege(oid, 'DELETE'), false) as may_delete
       from unnest(array['workspaces', 'observer_lease', 'observer_status']) as name,
            lateral (select to_regclass(name)::oid as oid) as found`;
   const columns = await tx<ColumnRow[]>`
-    select 'workspaces' as table_name, attname::text as name, format_type(atttypid, null) as type,
+    select 'workspaces' as table_name, attname::text as name,
+           -- Without the length, but as -1 and not as null: that spells char(36) "character", which is char(1).
+           format_type(atttypid, -1) as type,
            has_column_privilege(attrelid, attnum, 'SELECT') as may_select,
            has_column_privilege(attrelid, attnum, 'UPDATE') as may_update
       from pg_catalog.pg_attribute
@@ -99,7 +105,7 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
   const status = table("observer_status");
   if (!status)
     missing.push(`there is no table observer_status, so nobody can read there who observes; ${APPLY}`);
-  else if (!(status.may_select && status.may_insert && status.may_update)) {
+  else if (!(status.may_select && status.may_insert && status.may_update && status.may_delete)) {
     missing.push(`${role} may not write observer_status; ${GRANT}`);
   }
   const writable = columns

@@ -65,7 +65,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   } finally {
     ended.abort();
     await Promise.all([serving, world.close()]);
-    log.flush();
+    await log.flush();
   }
 }
 

@@ -2,7 +2,7 @@
  * What may be believed of an absence. A listing that completed proves it (P1); these are the two cases in which
  * even that is not enough: two lists that contradict each other (P5), and a world that vanished at once (P7).
  */
-import { isJsonObject } from "./conditions.ts";
+import { isJsonObject, type Json, type JsonObject } from "./conditions.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
 import type {
@@ -27,55 +27,69 @@ export interface Pair {
 }
 
 /**
- * An engine refuses to remove the volume of a container, running or not. So a container without its volume is
- * either torn (the lists weren't taken at one instant) or a container that really has none. Of all combinations
- * that two lists can show this is the only one that need not have been true at some instant between them.
- * Where the row already says so, it was looked at twice when that was written.
+ * May this pair never have been true? The two lists aren't taken at one instant, so it is looked at again (P5) when
+ *
+ * - there is a container without its volume, and the row doesn't say so yet. An engine refuses to remove the volume
+ *   that a container mounts, running or not, so of all pairs that two lists can show this is the one that was never
+ *   true, unless the container really mounts none; or
+ * - container and volume both changed since the row was written. If only one did, the other was the same before and
+ *   after, and the pair was true when the one was listed. If both did, and the container doesn't mount the volume,
+ *   they may have passed one another.
  */
-export function isTorn(row: WorkspaceRow, pair: Pair): boolean {
-  if (pair.container === undefined || pair.volume !== undefined) return false;
-  const stored = row.conditions;
-  return !(
-    isJsonObject(stored.container) &&
-    stored.container.container_id === pair.container.containerId &&
-    stored.volume === null
-  );
+export function isSuspicious(row: WorkspaceRow, pair: Pair): boolean {
+  const { container, volume } = row.conditions;
+  if (pair.container !== undefined && pair.volume === undefined) {
+    return !(isJsonObject(container) && isSame(container, pair.container) && volume === null);
+  }
+  return containerChanged(container, pair.container) && volumeChanged(volume, pair.volume);
 }
+
+const isSame = (stored: JsonObject, seen: ContainerSeen): boolean => stored.container_id === seen.containerId;
+
+/** False where the row says nothing yet: then nothing is known to have changed. */
+const containerChanged = (stored: Json | undefined, seen: ContainerSeen | undefined): boolean =>
+  isJsonObject(stored) ? seen === undefined || !isSame(stored, seen) : stored === null && seen !== undefined;
+
+const volumeChanged = (stored: Json | undefined, seen: VolumeSeen | undefined): boolean =>
+  isJsonObject(stored) ? seen === undefined : stored === null && seen !== undefined;
 
 /**
  * The second look: container, volume, container again, for the suspects alone. If the container is the same
  * before and after, the volume was read while it was so, and the pair was true at one instant. What still moves
- * after a few rounds is left out: its row is not written this time.
+ * after a few rounds is left out: its row is not written this time. So is what only now turns out to be gone: the
+ * guard judges whole listings (P7).
  */
 export async function lookAgain(
   engine: InstanceController & VolumeProvider,
   prefix: string,
-  suspects: ReadonlySet<WorkspaceId>,
+  suspects: ReadonlyMap<WorkspaceId, Pair>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<WorkspaceId, Pair>> {
   const settled = new Map<WorkspaceId, Pair>();
-  let moving = suspects;
+  let moving = new Set(suspects.keys());
   for (let round = 0; round < limits.secondLooks && moving.size > 0; round++) {
     const look = { signal, only: moving };
     const before = await engine.listAll(prefix, look);
     const volumes = await engine.listVolumes(prefix, look);
     const after = await engine.listAll(prefix, look);
     for (const id of moving) {
-      const container = after.byWorkspace.get(id);
-      // A container that is gone by now is for the next listing to tell: the guard judges whole listings (P7).
-      if (container === undefined || !isSameContainer(before.byWorkspace.get(id), container)) continue;
-      settled.set(id, { container, volume: volumes.byWorkspace.get(id) });
+      const pair = { container: after.byWorkspace.get(id), volume: volumes.byWorkspace.get(id) };
+      const hasVanished =
+        isGone(suspects.get(id)?.container, pair.container) || isGone(suspects.get(id)?.volume, pair.volume);
+      if (!hasVanished && isUnmoved(before.byWorkspace.get(id), pair.container)) settled.set(id, pair);
     }
     moving = new Set([...moving].filter((id) => !settled.has(id)));
   }
   return settled;
 }
 
-const isSameContainer = (before: ContainerSeen | undefined, after: ContainerSeen): boolean =>
-  before?.containerId === after.containerId &&
-  before.state === after.state &&
-  before.health === after.health &&
-  before.exitCode === after.exitCode;
+const isGone = (first: unknown, now: unknown): boolean => first !== undefined && now === undefined;
+
+const isUnmoved = (before: ContainerSeen | undefined, after: ContainerSeen | undefined): boolean =>
+  before?.containerId === after?.containerId &&
+  before?.state === after?.state &&
+  before?.health === after?.health &&
+  before?.exitCode === after?.exitCode;
 
 export interface GuardConfig {
   readonly enabled: boolean;

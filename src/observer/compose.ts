@@ -95,7 +95,10 @@ export function composeRow(
       from: summarise(stored[key]),
       to: summarise(set[key]),
     }));
-  const due = Object.keys(observed).some((source) => isStampDue(row.id, stamps[source], context));
+  const due =
+    Object.keys(observed).some((source) => isStampDue(row.id, stamps[source], context)) ||
+    // Somebody edited it: what the document says of its own age is what counts.
+    (Object.keys(observed).length > 0 && row.observedAt !== oldest(stamps, {}, context.archivesConfigured));
   if (changes.length === 0 && drop.length === 0 && !due) {
     if (!row.operationInFlight || Object.keys(observed).length === 0) return null;
   }

@@ -40,7 +40,8 @@ export class CycleLog {
       }
     }
     for (const kind of ["container", "volume", "archive"] as const) this.#guard(kind, report.memory.held);
-    this.#contest(report.contested);
+    // Archives are never contested; only the engine's listing says who is.
+    if (report.sources.includes("engine")) this.#contest(report.contested);
     for (const { stage, cause } of report.failures) {
       if (stage === "again")
         this.log.warn("second_look.failed", "Suspicious workspaces are left as they were", { error: cause });

@@ -3,7 +3,7 @@
  *
  * Faults of the world become part of the report; nothing here throws but broken invariants.
  */
-import { type EngineListing, type GuardConfig, isTorn, lookAgain, type Pair } from "./absence.ts";
+import { type EngineListing, type GuardConfig, isSuspicious, lookAgain, type Pair } from "./absence.ts";
 import { believe, type CycleMemory } from "./believe.ts";
 import {
   type ComposeContext,
@@ -106,11 +106,11 @@ export async function runCycle(
     maxAgeMs: parts.config.maxAgeMs,
     horizonMs: plan.horizonMs,
   });
-  const torn = new Map<WorkspaceId, WorkspaceRow>();
+  const suspects = new Map<WorkspaceId, { readonly row: WorkspaceRow; readonly pair: Pair }>();
   const writes = composeRows(rows, context(), (row) => {
     const pair = world.pair(row);
-    if (pair !== null && isTorn(row, pair)) {
-      torn.set(row.id, row);
+    if (pair !== null && isSuspicious(row, pair)) {
+      suspects.set(row.id, { row, pair });
       return null;
     }
     return { pair, archive: world.archive(row) };
@@ -118,16 +118,18 @@ export async function runCycle(
   await saveAndWake(parts, plan, writes, report);
 
   // P5: the suspicious pairs alone are looked at again, after everything else has been written.
-  if (torn.size > 0 && engine !== null && !report.lostLease) {
-    const settled = await report.stage("again", () => secondLook(parts, plan, new Set(torn.keys())));
-    const rewrites = composeRows(torn.values(), context(), (row) => {
+  if (suspects.size > 0 && engine !== null && !report.lostLease) {
+    const pairs = new Map([...suspects].map(([id, { pair }]) => [id, pair]));
+    const settled = await report.stage("again", () => secondLook(parts, plan, pairs));
+    const suspiciousRows = [...suspects.values()].map(({ row }) => row);
+    const rewrites = composeRows(suspiciousRows, context(), (row) => {
       const pair = settled?.get(row.id);
       return {
         pair: pair === undefined ? null : { stamp: engine.stamp, ...pair },
         archive: world.archive(row),
       };
     });
-    report.moving = torn.size - (settled?.size ?? 0);
+    report.moving = suspects.size - (settled?.size ?? 0);
     await saveAndWake(parts, plan, rewrites, report);
   }
   return report.done();
@@ -213,7 +215,7 @@ function takeComparable<T>(source: Source<T> | null, now: Instant): Observation<
 const secondLook = (
   parts: CycleParts,
   plan: CyclePlan,
-  suspects: ReadonlySet<WorkspaceId>,
+  suspects: ReadonlyMap<WorkspaceId, Pair>,
 ): Promise<ReadonlyMap<WorkspaceId, Pair>> =>
   withDeadline(
     parts.clock,
@@ -242,7 +244,7 @@ async function saveAndWake(
   }
   if (!report.mayAnnounce) return;
   const woke = await report.stage("wake", () =>
-    withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot publish the wake-up", async (signal) => {
+    withDeadline(parts.clock, limits.wakeTimeoutMs, "Cannot publish the wake-up", async (signal) => {
       await parts.wake.publish(signal);
       return true;
     }),

@@ -29,6 +29,8 @@ export const limits = {
   releaseMs: 1_000,
   /** How often an instance that stands by writes its row in observer_status. */
   standbyReportMs: 10_000,
+  /** A wake-up that takes longer is owed to the next cycle: a frozen channel must not slow the table. */
+  wakeTimeoutMs: 1_000,
   /** Pause after the database failed; the next cycle tries again. */
   databaseRetryMs: 500,
   /** Orphans named in status and logs; the rest is counted. */

@@ -1,11 +1,7 @@
 /**
- * When to look, and who may write: leadership, cadence, hints and shutdown. What a look is: cycle.ts.
+ * When to look: cadence, hints and shutdown. What a look is: cycle.ts. Who may write: lease-keeper.ts.
  *
- *     starting ──▶ standby ◀──lease lost── leader
- *                     └─────lease free──────▶┘
- *
- * A leader looks when its cadence says so and renews its lease in between. Anybody else asks for the lease once a
- * second. Nothing here decides what is written; a leader that is wrong about its role writes nothing (the epoch).
+ * A leader looks when its cadence says so. Anybody else asks for the lease once a second.
  */
 import { type CycleMemory, emptyMemory } from "./believe.ts";
 import {
@@ -27,11 +23,12 @@ import type { JsonObject } from "./conditions.ts";
 import { type CycleParts, runCycle } from "./cycle.ts";
 import { CycleLog } from "./cycle-log.ts";
 import { withDeadline } from "./deadline.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { type HintListener, type HintSource, type Lease, type Log, UnworkableError } from "./ports.ts";
 import type { CycleReport, Stage } from "./report.ts";
-import type { LinkName, ObserverView, Role, Totals } from "./view.ts";
+import type { LinkName, ObserverView, Totals } from "./view.ts";
 
 export interface LoopParts {
   readonly instance: string;
@@ -52,17 +49,13 @@ export interface LoopParts {
 export class Loop {
   #cadence: Cadence = initialCadence;
   #memory: CycleMemory = emptyMemory;
-  #lease: Lease | null = null;
-  #renewedMs = Number.NEGATIVE_INFINITY;
-  #leader: string | null = null;
-  #role: "starting" | "leader" | "standby" = "starting";
   #progressMs: number | null = null;
   #lastCommitMs: number | null = null;
   #lastCycle: CycleReport | null = null;
   #reporting = false;
   #reportedMs = Number.NEGATIVE_INFINITY;
   #sleeper: AbortController | null = null;
-  #totals: { -readonly [K in keyof Totals]: number } = {
+  #totals: { -readonly [K in Exclude<keyof Totals, "takeovers">]: number } = {
     looks: 0,
     deliveries: 0,
     changed: 0,
@@ -73,11 +66,11 @@ export class Loop {
     events: 0,
     coalesced: 0,
     wakeUps: 0,
-    takeovers: 0,
   };
   readonly #startedMs: number;
   readonly #links: Readonly<Record<LinkName, Link>>;
   readonly #cycleLog: CycleLog;
+  readonly #keeper: LeaseKeeper;
 
   constructor(private readonly parts: LoopParts) {
     const { log } = parts;
@@ -90,6 +83,14 @@ export class Loop {
       events: new Link("events", clock, log, "looking at the idle cadence until they are back"),
       wake: new Link("wake", clock, log, "the wake-up is owed and follows when it is back"),
     };
+    this.#keeper = new LeaseKeeper({
+      clock,
+      log,
+      leadership: parts.cycle.leadership,
+      timeoutMs: parts.cycle.config.writeTimeoutMs,
+      database: this.#links.database,
+      onLost: () => this.#sleeper?.abort(),
+    });
   }
 
   /**
@@ -111,16 +112,17 @@ export class Loop {
       companions = [
         this.parts.channel.listen(this.#listener("channel"), ending.signal),
         this.parts.events.listen(this.#listener("events"), ending.signal),
-        this.#keepLease(ending.signal),
+        this.#keeper.keep(ending.signal),
       ];
       while (!stop.aborted) {
-        if (this.#lease === null) await this.#standBy(stop);
-        else await this.#lookWhenDue(this.#lease, stop);
+        const { lease } = this.#keeper;
+        if (lease === null) await this.#standBy(stop);
+        else await this.#lookWhenDue(lease, stop);
       }
     } finally {
       stop.removeEventListener("abort", end);
       end();
-      await this.#release();
+      await this.#keeper.release();
       await Promise.all(companions);
     }
   }
@@ -144,62 +146,22 @@ export class Loop {
   }
 
   async #standBy(stop: AbortSignal): Promise<void> {
-    const { cycle, log } = this.parts;
-    try {
-      const answer = await withDeadline(
-        cycle.clock,
-        cycle.config.writeTimeoutMs,
-        "Cannot ask for the lease",
-        (signal) => cycle.leadership.acquire(signal),
-        stop,
-      );
-      this.#links.database.up();
-      if (answer.kind === "held") {
-        this.#lead(answer.lease);
-        return;
-      }
-      if (this.#role !== "standby" || this.#leader !== answer.holder) {
-        log.info("lease.standby", "Standing by: somebody else leads", { leader: answer.holder });
-      }
-      this.#role = "standby";
-      this.#leader = answer.holder;
-      // What it knew when it led says nothing of the table that somebody else writes now.
-      this.#memory = emptyMemory;
-    } catch (cause) {
-      if (stop.aborted) return;
-      this.#links.database.down(cause);
+    const { engineSource, archiveSource, clock } = this.parts.cycle;
+    if (await this.#keeper.ask(stop)) {
+      this.#cadence = initialCadence;
+      // What an earlier term remembered may be long out of date; the table is what counts. Whoever led before may
+      // have committed and died before it could say so.
+      this.#memory = { ...emptyMemory, wakeOwed: true };
+      engineSource.forget();
+      archiveSource?.forget();
+      return;
     }
-    this.#progressMs = cycle.clock.monotonicMs();
+    if (stop.aborted) return;
+    // What it knew when it led says nothing of the table that somebody else writes now.
+    if (this.#keeper.role === "standby") this.#memory = emptyMemory;
+    this.#progressMs = clock.monotonicMs();
     this.#reportStatus();
     await this.#sleep(limits.standbyPollMs, stop);
-  }
-
-  #lead(lease: Lease): void {
-    this.#lease = lease;
-    this.#renewedMs = this.parts.cycle.clock.monotonicMs();
-    this.#leader = lease.holder;
-    this.#role = "leader";
-    this.#totals.takeovers += 1;
-    this.#cadence = { ...initialCadence };
-    // What an earlier term remembered may be long out of date; the table is what counts. Whoever led before may have
-    // committed and died before it could say so.
-    this.#memory = { ...emptyMemory, wakeOwed: true };
-    this.parts.cycle.engineSource.forget();
-    this.parts.cycle.archiveSource?.forget();
-    this.parts.log.info("lease.acquired", "Leading: this instance observes and writes", {
-      epoch: lease.epoch,
-    });
-  }
-
-  #loseLease(): void {
-    if (this.#lease === null) return;
-    this.parts.log.warn("lease.lost", "The lease has gone to somebody else; nothing is written from here", {
-      epoch: this.#lease.epoch,
-    });
-    this.#lease = null;
-    this.#role = "standby";
-    this.#leader = null;
-    this.#sleeper?.abort();
   }
 
   async #lookWhenDue(lease: Lease, stop: AbortSignal): Promise<void> {
@@ -225,8 +187,8 @@ export class Loop {
     this.#lastCycle = report;
     this.#progressMs = nowMs;
     this.#count(report);
-    if (report.stamp !== null) this.#renewedMs = nowMs - report.durationMs;
-    if (report.leaseLost) this.#loseLease();
+    if (report.stamp !== null) this.#keeper.renewed(nowMs - report.durationMs);
+    if (report.leaseLost) this.#keeper.lose();
     this.#cadence = onCycleEnd(
       this.#cadence,
       {
@@ -242,9 +204,10 @@ export class Loop {
     this.parts.onReport?.(report);
     const databaseFault = this.#noteLinks(report);
     this.#reportStatus();
-    if (databaseFault === undefined) return;
-    await this.#sleep(limits.databaseRetryMs, stop);
-    this.#cadence = onReconnect(this.#cadence);
+    if (databaseFault !== undefined) {
+      await this.#sleep(limits.databaseRetryMs, stop);
+      this.#cadence = onReconnect(this.#cadence);
+    } else if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
   }
 
   /** @returns what failed of the database's part, if anything did */
@@ -267,7 +230,7 @@ export class Loop {
     for (const source of [engineSource, archiveSource]) {
       if (source === null) continue;
       const late = () => {
-        if (!source.isPending || this.#lease === null) return;
+        if (!source.isPending || this.#keeper.lease === null) return;
         this.#cadence = onLateAnswer(this.#cadence);
         this.#sleeper?.abort();
       };
@@ -281,7 +244,7 @@ export class Loop {
     const look = (cadence: Cadence) => {
       this.#cadence = cadence;
       // Who stands by has nothing to look at: a storm of hints must not become one of questions for the lease.
-      if (this.#lease !== null) this.#sleeper?.abort();
+      if (this.#keeper.lease !== null) this.#sleeper?.abort();
     };
     return {
       onHint: () => {
@@ -300,58 +263,11 @@ export class Loop {
     };
   }
 
-  /** Between writes, and while a listing is slow, the lease is kept alive from here. */
-  async #keepLease(stop: AbortSignal): Promise<void> {
-    const { clock, config, leadership } = this.parts.cycle;
-    while (!stop.aborted) {
-      await clock.sleep(limits.leaseRenewMs / 2, stop);
-      const lease = this.#lease;
-      if (stop.aborted || lease === null) continue;
-      if (clock.monotonicMs() - this.#renewedMs < limits.leaseRenewMs) continue;
-      const startedMs = clock.monotonicMs();
-      try {
-        const answer = await withDeadline(
-          clock,
-          config.writeTimeoutMs,
-          "Cannot renew the lease",
-          (signal) => leadership.renew(lease, signal),
-          stop,
-        );
-        this.#links.database.up();
-        if (answer.kind === "held") this.#renewedMs = Math.max(this.#renewedMs, startedMs);
-        else if (this.#lease === lease) this.#loseLease();
-      } catch (cause) {
-        if (!stop.aborted) this.#links.database.down(cause);
-      }
-    }
-  }
-
-  async #release(): Promise<void> {
-    const lease = this.#lease;
-    if (lease === null) return;
-    const { clock, leadership } = this.parts.cycle;
-    try {
-      await withDeadline(clock, limits.releaseMs, "Cannot hand the lease over", (signal) =>
-        leadership.release(lease, signal),
-      );
-      this.parts.log.info("lease.released", "The lease is handed over", { epoch: lease.epoch });
-    } catch (cause) {
-      this.parts.log.warn(
-        "lease.release_failed",
-        "The lease could not be handed over; it expires by itself",
-        {
-          error: cause,
-        },
-      );
-    }
-    this.#lease = null;
-  }
-
   /** One row, after every cycle; never waited for, and never two at a time. */
   #reportStatus(): void {
     const { clock, config, store } = this.parts.cycle;
     const nowMs = clock.monotonicMs();
-    const due = this.#role === "leader" || nowMs - this.#reportedMs >= limits.standbyReportMs;
+    const due = this.#keeper.lease !== null || nowMs - this.#reportedMs >= limits.standbyReportMs;
     if (this.#reporting || !due || this.#links.database.health.up === false) return;
     this.#reporting = true;
     this.#reportedMs = nowMs;
@@ -384,20 +300,18 @@ export class Loop {
   view(): ObserverView {
     const { clock, engineSource, archiveSource } = this.parts.cycle;
     const nowMs = clock.monotonicMs();
-    const role: Role =
-      this.#role === "leader" && nowMs - this.#renewedMs > limits.leaseMs ? "disconnected" : this.#role;
     const ids = (kind: "container" | "volume" | "archive") => [...this.#memory.orphans[kind].confirmed];
     return {
       instance: this.parts.instance,
       nowMs,
       startedMs: this.#startedMs,
-      role,
-      leader: this.#leader,
-      epoch: this.#lease?.epoch ?? null,
+      role: this.#keeper.role,
+      leader: this.#keeper.leader,
+      epoch: this.#keeper.lease?.epoch ?? null,
       cadence: {
         mode: isActive(this.#cadence, nowMs) ? "active" : "idle",
         nextInMs:
-          this.#lease === null
+          this.#keeper.lease === null
             ? null
             : Math.max(0, nextCycle(this.#cadence, nowMs, this.parts.cadence).atMs - nowMs),
       },
@@ -411,7 +325,7 @@ export class Loop {
       progressMs: this.#progressMs,
       lastCommitMs: this.#lastCommitMs,
       lastCycle: this.#lastCycle,
-      totals: { ...this.#totals },
+      totals: { ...this.#totals, takeovers: this.#keeper.takeovers },
       orphans: { container: ids("container"), volume: ids("volume"), archive: ids("archive") },
       held: this.#memory.held,
     };

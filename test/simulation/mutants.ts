@@ -57,17 +57,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the second look is skipped",
-    file: "absence.ts",
-    replace: [
-      ["if (pair.container === undefined || pair.volume !== undefined) return false;", "return false;"],
-    ],
+    file: "cycle.ts",
+    replace: [["pair !== null && isSuspicious(row, pair)", "false"]],
   },
   {
     name: "the second look takes what still moves",
     file: "absence.ts",
-    replace: [
-      ["container === undefined || !isSameContainer(before.byWorkspace.get(id), container)", "false"],
-    ],
+    replace: [["!hasVanished && isUnmoved(before.byWorkspace.get(id), pair.container)", "true"]],
   },
   {
     name: "the guard is off",

@@ -4,32 +4,62 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { isTorn, judgeEmptiness, lookAgain, noSuspicion } from "../../../src/observer/absence.ts";
+import {
+  isSuspicious,
+  judgeEmptiness,
+  lookAgain,
+  noSuspicion,
+  type Pair,
+} from "../../../src/observer/absence.ts";
 import type { WorkspaceId } from "../../../src/observer/names.ts";
 import type { ContainerSeen, Look, VolumeSeen } from "../../../src/observer/ports.ts";
 import { container, guardConfig, id, ids, listing, row, volume } from "./support.ts";
 
 const signal = new AbortController().signal;
 
-describe("P5: isTorn()", () => {
-  test("a container without its volume is suspect, every other pair is not", () => {
-    expect(isTorn(row("a"), { container: container(), volume: undefined })).toBe(true);
-    expect(isTorn(row("a"), { container: container({ state: "exited" }), volume: undefined })).toBe(true);
-    expect(isTorn(row("a"), { container: container(), volume: volume() })).toBe(false);
-    expect(isTorn(row("a"), { container: undefined, volume: volume() })).toBe(false);
-    expect(isTorn(row("a"), { container: undefined, volume: undefined })).toBe(false);
+describe("P5: isSuspicious()", () => {
+  test("a container without its volume is suspect; of a row that says nothing yet, every other pair is not", () => {
+    expect(isSuspicious(row("a"), { container: container(), volume: undefined })).toBe(true);
+    expect(isSuspicious(row("a"), { container: container({ state: "exited" }), volume: undefined })).toBe(
+      true,
+    );
+    expect(isSuspicious(row("a"), { container: container(), volume: volume() })).toBe(false);
+    expect(isSuspicious(row("a"), { container: undefined, volume: volume() })).toBe(false);
+    expect(isSuspicious(row("a"), { container: undefined, volume: undefined })).toBe(false);
   });
 
   test("what the row says already of this very container was looked at twice", () => {
     const pair = { container: container(), volume: undefined };
     const says = (containerId: string, stored: null | { exists: boolean }) =>
       row("a", { container: { container_id: containerId }, volume: stored });
-    expect(isTorn(says(container().containerId, null), pair)).toBe(false);
-    expect(isTorn(says("000000000000", null), pair)).toBe(true);
-    expect(isTorn(says(container().containerId, { exists: true }), pair)).toBe(true);
-    expect(isTorn(row("a", { container: { container_id: container().containerId } }), pair)).toBe(true);
+    expect(isSuspicious(says(container().containerId, null), pair)).toBe(false);
+    expect(isSuspicious(says("000000000000", null), pair)).toBe(true);
+    expect(isSuspicious(says(container().containerId, { exists: true }), pair)).toBe(true);
+    expect(isSuspicious(row("a", { container: { container_id: container().containerId } }), pair)).toBe(true);
+  });
+
+  test("two changes at once may have passed one another, one change can't", () => {
+    const same = { container_id: container().containerId };
+    const other = { container_id: "000000000000" };
+    const exists = { exists: true };
+    const both = { container: container(), volume: volume() };
+    const none = { container: undefined, volume: undefined };
+    expect(isSuspicious(row("a", { container: null, volume: null }), both)).toBe(true);
+    expect(isSuspicious(row("a", { container: same, volume: null }), both)).toBe(false);
+    expect(isSuspicious(row("a", { container: null, volume: exists }), both)).toBe(false);
+    expect(isSuspicious(row("a", { container: other, volume: null }), both)).toBe(true);
+    expect(isSuspicious(row("a", { container: same, volume: exists }), none)).toBe(true);
+    expect(isSuspicious(row("a", { container: null, volume: exists }), none)).toBe(false);
+    expect(
+      isSuspicious(row("a", { container: same, volume: null }), { container: undefined, volume: volume() }),
+    ).toBe(true);
+    expect(isSuspicious(row("a", { container: null, volume: null }), none)).toBe(false);
   });
 });
+
+/** What the first look showed of each: a container without its volume, unless it says otherwise. */
+const suspects = (...names: string[]): ReadonlyMap<WorkspaceId, Pair> =>
+  new Map(names.map((name) => [id(name), { container: container(), volume: undefined }]));
 
 /** Answers from the script in turn; the last entry repeats. */
 function scripted(containers: [string, ContainerSeen][][], volumes: [string, VolumeSeen][][]) {
@@ -54,7 +84,7 @@ function scripted(containers: [string, ContainerSeen][][], volumes: [string, Vol
 describe("P5: lookAgain()", () => {
   test("container, volume, container: settled when the container is the same on both sides", async () => {
     const engine = scripted([[["a", container()]]], [[["a", volume()]]]);
-    const settled = await lookAgain(engine, "ws-", new Set([id("a")]), signal);
+    const settled = await lookAgain(engine, "ws-", suspects("a"), signal);
     expect(settled.get(id("a"))).toEqual({ container: container(), volume: volume() });
     expect(engine.calls).toEqual(["containers", "volumes", "containers"]);
     expect(engine.asked[0]).toEqual(new Set([id("a")]));
@@ -62,7 +92,7 @@ describe("P5: lookAgain()", () => {
 
   test("a container that really has no volume is settled as that", async () => {
     const engine = scripted([[["a", container()]]], [[]]);
-    const settled = await lookAgain(engine, "ws-", new Set([id("a")]), signal);
+    const settled = await lookAgain(engine, "ws-", suspects("a"), signal);
     expect(settled.get(id("a"))).toEqual({ container: container(), volume: undefined });
   });
 
@@ -76,7 +106,7 @@ describe("P5: lookAgain()", () => {
         ["b", container()],
       ]);
     };
-    const settled = await lookAgain(engine, "ws-", new Set([id("a"), id("b")]), signal);
+    const settled = await lookAgain(engine, "ws-", suspects("a", "b"), signal);
     expect([...settled.keys()]).toEqual([id("b")]);
     expect(engine.asked).toHaveLength(6);
     expect(engine.asked[5]).toEqual(new Set([id("a")]));
@@ -92,13 +122,24 @@ describe("P5: lookAgain()", () => {
       const before: [string, ContainerSeen][] = [["a", container()]];
       const after: [string, ContainerSeen][] = [["a", container(change as Partial<ContainerSeen>)]];
       const engine = scripted([before, after, before, after, before, after], [[]]);
-      expect((await lookAgain(engine, "ws-", new Set([id("a")]), signal)).size).toBe(0);
+      expect((await lookAgain(engine, "ws-", suspects("a"), signal)).size).toBe(0);
     });
   }
 
-  test("P7: a container that is gone by now is left to the next whole listing", async () => {
+  test("P7: what only now turns out to be gone is left to the next whole listing", async () => {
     const engine = scripted([[]], [[]]);
-    expect((await lookAgain(engine, "ws-", new Set([id("a")]), signal)).size).toBe(0);
+    expect((await lookAgain(engine, "ws-", suspects("a"), signal)).size).toBe(0);
+    const had = new Map([[id("a"), { container: undefined, volume: volume() }]]);
+    expect((await lookAgain(engine, "ws-", had, signal)).size).toBe(0);
+  });
+
+  test("an absence that the first look showed too is settled", async () => {
+    const engine = scripted([[]], [[]]);
+    const gone = new Map([[id("a"), { container: undefined, volume: undefined }]]);
+    expect((await lookAgain(engine, "ws-", gone, signal)).get(id("a"))).toEqual({
+      container: undefined,
+      volume: undefined,
+    });
   });
 });
 
