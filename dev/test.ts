@@ -50,7 +50,7 @@ const suites: readonly Suite[] = [
   { name: "contract", command: tests("contract"), tests: true },
   { name: "integration", command: tests("integration"), tests: true },
   { name: "build", command: [process.execPath, "dev/build.ts"] },
-  { name: "e2e", command: tests("e2e"), tests: true },
+  { name: "e2e", command: [...tests("e2e"), "--preload=./test/e2e/support-end.ts"], tests: true },
 ];
 
 interface Result {

@@ -4,6 +4,13 @@ import { storableText } from "../observer/names.ts";
 
 export class EngineFault extends Error {
   override readonly name = "EngineFault";
+  /** The HTTP status, where that is what was wrong. */
+  readonly status: number | null;
+
+  constructor(message: string, options: ErrorOptions & { readonly status?: number } = {}) {
+    super(message, options);
+    this.status = options.status ?? null;
+  }
 }
 
 /** Where the Engine listens. */
@@ -107,7 +114,7 @@ export function explainStatus(status: number, body: string, location: string | n
       `the Engine answered ${status}, a redirect${target}, which is not followed: let DOCKER_HOST name the Engine itself`,
     );
   }
-  return new EngineFault(`the Engine answered ${status}${said(body)}${statusHint(status)}`);
+  return new EngineFault(`the Engine answered ${status}${said(body)}${statusHint(status)}`, { status });
 }
 
 function said(body: string): string {
@@ -126,7 +133,7 @@ function said(body: string): string {
 
 function statusHint(status: number): string {
   if (status === 401 || status === 403) {
-    return ": what stands before the Engine must allow GET on /version, /info, /containers/json, /volumes and /events";
+    return ": what stands before the Engine must allow GET on /version, /info, /containers/json, /containers/{id}/json, /volumes and /events";
   }
   if (status === 404) return ": is this a Docker Engine?";
   return status >= 500 ? ": see the Engine's own log" : "";

@@ -27,6 +27,12 @@ export interface DockerTransport {
     schema: Schema,
     signal: AbortSignal,
   ): Promise<v.InferOutput<Schema>>;
+  /** The same, and null where the Engine says that there is no such object. */
+  findJson<Schema extends v.GenericSchema>(
+    path: string,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<v.InferOutput<Schema> | null>;
   /** A GET whose body goes on until the signal fires; resolves when the headers came and say 200. */
   openStream(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
 }
@@ -68,17 +74,32 @@ export function createDockerTransport(
     throw explainStatus(response.status, new TextDecoder().decode(body), response.headers.get("location"));
   }
 
+  async function getJson<Schema extends v.GenericSchema>(
+    path: string,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<v.InferOutput<Schema>> {
+    const response = await get(path, signal);
+    const body = await readBody(response, bodyLimitBytes).catch((error: unknown) => {
+      throw failure(error, signal, "reading the Engine's answer");
+    });
+    const json = parseJson(body);
+    const result = v.safeParse(schema, json, { abortEarly: true });
+    if (result.success) return result.output;
+    const issue = result.issues[0];
+    throw wrongShape(v.getDotPath(issue) ?? "", issue);
+  }
+
   return {
-    async getJson(path, schema, signal) {
-      const response = await get(path, signal);
-      const body = await readBody(response, bodyLimitBytes).catch((error: unknown) => {
-        throw failure(error, signal, "reading the Engine's answer");
-      });
-      const json = parseJson(body);
-      const result = v.safeParse(schema, json, { abortEarly: true });
-      if (result.success) return result.output;
-      const issue = result.issues[0];
-      throw wrongShape(v.getDotPath(issue) ?? "", issue);
+    getJson,
+
+    async findJson(path, schema, signal) {
+      try {
+        return await getJson(path, schema, signal);
+      } catch (error) {
+        if (error instanceof EngineFault && error.status === 404) return null;
+        throw error;
+      }
     },
 
     async openStream(path, signal) {

@@ -10,6 +10,7 @@ import type { InstanceController, Look, VolumeProvider } from "../observer/ports
 import { CONTAINERS_SCHEMA, collectContainers } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { listPath, nameFilter } from "./docker-filters.ts";
+import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
 import { collectVolumes, VOLUMES_SCHEMA } from "./docker-volumes.ts";
@@ -73,6 +74,14 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         const filter = nameFilter(prefix, look.only && [...look.only].map((id) => volumeName(id, prefix)));
         const path = listPath(apiVersion, "volumes", {}, filter);
         return collectVolumes(await transport.getJson(path, VOLUMES_SCHEMA, look.signal), prefix, look.only);
+      }),
+
+    explainDeath: (containerId, signal) =>
+      named("inspect a container", async () => {
+        const { apiVersion } = await versions.get(signal);
+        const path = `/v${apiVersion}/containers/${encodeURIComponent(containerId)}/json`;
+        const inspected = await transport.findJson(path, INSPECT_SCHEMA, signal);
+        return inspected && toDeath(inspected);
       }),
 
     info: (signal) =>

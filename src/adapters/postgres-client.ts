@@ -29,6 +29,8 @@ export type Tx = postgres.TransactionSql;
 const IDLE_IN_TRANSACTION_MS = 2_000;
 /** What is locked is skipped; this bounds the wait for the lease's own row, and for a lock on the whole table. */
 const LOCK_TIMEOUT_MS = 1_000;
+/** How long what else runs on a client that lost a connection may go on. */
+const RETIRED_MS = 1_000;
 
 export class PostgresClient {
   #sql: Sql | null = null;
@@ -83,9 +85,8 @@ export class PostgresClient {
       } catch (cause) {
         if (signal.aborted) throw signal.reason;
         const fault = databaseFault(action, cause);
-        // What else runs on the same client may still succeed.
-        if (fault.isUnasked) this.#retire(sql, this.options.timeoutMs, "next host");
-        else if (!isAnswer(cause)) this.#retire(sql, this.options.timeoutMs, "same host");
+        if (fault.isUnasked) this.#retire(sql, RETIRED_MS, "next host");
+        else if (!isAnswer(cause)) this.#retire(sql, RETIRED_MS, "same host");
         if (!fault.isUnasked || triesLeft === 1) throw fault;
       }
     }

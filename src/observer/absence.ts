@@ -60,7 +60,7 @@ const volumeChanged = (stored: Json | undefined, seen: VolumeSeen | undefined): 
  * guard judges whole listings (P7).
  */
 export async function lookAgain(
-  engine: InstanceController & VolumeProvider,
+  engine: Pick<InstanceController, "listAll"> & VolumeProvider,
   prefix: string,
   suspects: ReadonlyMap<WorkspaceId, Pair>,
   signal: AbortSignal,

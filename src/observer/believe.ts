@@ -8,6 +8,7 @@ import {
 } from "./absence.ts";
 import type { SeenByEngine, SeenInArchives } from "./compose.ts";
 import { isJsonObject } from "./conditions.ts";
+import type { Deaths } from "./deaths.ts";
 import type { WorkspaceId } from "./names.ts";
 import { noOrphans, type Orphans, type ResourceKind, trackOrphans } from "./orphans.ts";
 import type { ArchiveSeen, Listing, WorkspaceRow } from "./ports.ts";
@@ -19,6 +20,8 @@ export interface CycleMemory {
   readonly orphans: Readonly<Record<ResourceKind, Orphans>>;
   /** Absences that the guard holds back, from the last listing of each kind. */
   readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
+  /** Why the containers that exited did. */
+  readonly deaths: Deaths;
   /** A commit that changed a condition has not been announced: it must not be forgotten. */
   readonly wakeOwed: boolean;
 }
@@ -27,6 +30,7 @@ export const emptyMemory: CycleMemory = {
   suspicions: { container: noSuspicion, volume: noSuspicion, archive: noSuspicion },
   orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
   held: { container: [], volume: [], archive: [] },
+  deaths: new Map(),
   wakeOwed: false,
 };
 

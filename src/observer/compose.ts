@@ -17,13 +17,22 @@ import {
 } from "./conditions.ts";
 import { addMs, formatInstant, type Instant, parseInstant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
-import type { ArchiveSeen, ContainerSeen, RowWrite, VolumeSeen, WorkspaceRow } from "./ports.ts";
+import type {
+  ArchiveSeen,
+  ContainerDeath,
+  ContainerSeen,
+  RowWrite,
+  VolumeSeen,
+  WorkspaceRow,
+} from "./ports.ts";
 
 /** What one completed observation says of one workspace. Undefined is absence, and proven. */
 export interface SeenByEngine {
   readonly stamp: Instant;
   readonly container: ContainerSeen | undefined;
   readonly volume: VolumeSeen | undefined;
+  /** Why the container exited, if that was looked into. */
+  readonly death?: ContainerDeath | undefined;
 }
 export interface SeenInArchives {
   readonly stamp: Instant;
@@ -72,7 +81,7 @@ export function composeRow(
   const observed: Record<string, string> = {};
 
   if (engine !== null && isNewer(engine.stamp, [stamps.containers, stamps.volumes], context.now)) {
-    set.container = composeContainer(row.id, engine.container, stored.container, changedAt);
+    set.container = composeContainer(row.id, engine.container, stored.container, changedAt, engine.death);
     set.volume = composeVolume(row.id, engine.volume, stored.volume, changedAt);
     observed.containers = observed.volumes = formatInstant(engine.stamp);
   }

@@ -3,7 +3,7 @@
  * The document is the contract with the WorkspaceController: docs/contract.md, schema/conditions.schema.json.
  */
 import type { WorkspaceId } from "./names.ts";
-import type { ArchiveSeen, ContainerSeen, VolumeSeen } from "./ports.ts";
+import type { ArchiveSeen, ContainerDeath, ContainerSeen, VolumeSeen } from "./ports.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -58,6 +58,33 @@ export function describeContainer(seen: ContainerSeen): string {
     : `${seen.state}${exit}${health}`;
 }
 
+interface End {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** 137 alone is a kill like any other: only the Engine knows that memory ran out. */
+function explainEnd(seen: ContainerSeen, death: ContainerDeath): End {
+  const restarts = death.restartCount === 0 ? "" : ` after ${death.restartCount} restarts`;
+  const error = death.error === "" ? "" : `: ${death.error}`;
+  return {
+    reason: death.oomKilled ? "OOMKilled" : reasonOf(seen.state),
+    message: `${describeContainer(seen)}${death.oomKilled ? ", out of memory" : ""}${restarts}${error}`,
+  };
+}
+
+/** What was learnt of the very same end by an earlier process, which looked into it: the row remembers. */
+function storedEnd(seen: ContainerSeen, stored: Json | undefined): End | null {
+  if (!isJsonObject(stored) || seen.exitCode === null || stored.running !== false) return null;
+  const { container_id, exit_code, reason, message } = stored;
+  const isSameEnd = container_id === seen.containerId && exit_code === seen.exitCode;
+  if (!isSameEnd || typeof reason !== "string" || typeof message !== "string") return null;
+  return (reason === "OOMKilled" || reason === reasonOf(seen.state)) &&
+    message.startsWith(describeContainer(seen))
+    ? { reason, message }
+    : null;
+}
+
 /** The fields whose change is a transition; the other fields only describe. */
 const MEANING = {
   container: ["running", "reason", "health", "exit_code", "container_id"],
@@ -70,19 +97,22 @@ export type ConditionKey = keyof typeof MEANING;
 /**
  * @param stored what the row holds under this key, whoever wrote it
  * @param changedAt RFC 3339; becomes `last_transition_at` if the meaning differs from what is stored
+ * @param death why it exited, if that was looked into
  */
 export function composeContainer(
   id: WorkspaceId,
   seen: ContainerSeen | undefined,
   stored: Json | undefined,
   changedAt: string,
+  death?: ContainerDeath,
 ): ContainerCondition | null {
   if (seen === undefined) return null;
+  const end = death === undefined ? storedEnd(seen, stored) : explainEnd(seen, death);
   return stamped("container", stored, {
     workspace_id: id,
     running: seen.state === "running",
-    reason: reasonOf(seen.state),
-    message: describeContainer(seen),
+    reason: end?.reason ?? reasonOf(seen.state),
+    message: end?.message ?? describeContainer(seen),
     container_id: seen.containerId,
     image: seen.image,
     health: seen.health,

@@ -18,6 +18,7 @@ export class CycleLog {
         from: from.reason,
         to: to.reason,
         detail: to.message,
+        ...(key === "container" ? deathFields(report, workspaceId, to.reason) : {}),
       });
     }
     if (report.changes.length > limits.changesNamed) {
@@ -68,6 +69,15 @@ export class CycleLog {
     if (fresh.length > 0)
       this.log.warn("workspace.contested", "More than one resource claims a workspace", named(fresh));
   }
+}
+
+/** What only an inspect told, beside the transition that it explains. */
+function deathFields(report: CycleReport, workspaceId: string, reason: string): Record<string, unknown> {
+  if (reason === "Running" || reason === "absent") return {};
+  const death = [...report.memory.deaths.values()].findLast((known) => known.workspaceId === workspaceId);
+  if (death === undefined) return {};
+  const { exitCode, oomKilled, finishedAt, restartCount } = death;
+  return { exitCode, oomKilled, finishedAt, restartCount };
 }
 
 const named = (ids: readonly string[]) => ({

@@ -4,7 +4,7 @@
  * Faults of the world become part of the report; nothing here throws but broken invariants.
  */
 import { type EngineListing, type GuardConfig, isSuspicious, lookAgain, type Pair } from "./absence.ts";
-import { believe, type CycleMemory } from "./believe.ts";
+import { type BelievedWorld, believe, type CycleMemory } from "./believe.ts";
 import {
   type ComposeContext,
   type ComposedRow,
@@ -14,6 +14,7 @@ import {
   type SeenInArchives,
 } from "./compose.ts";
 import { withDeadline } from "./deadline.ts";
+import { type Deaths, hasNewlyDied, learnDeaths, rememberDeaths } from "./deaths.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
@@ -99,6 +100,7 @@ export async function runCycle(
   const world = believe(rows, engine, archives, memory, parts.config.guard, parts.clock.monotonicMs());
   report.believed(world);
 
+  const deaths = await explainDeaths(parts, plan, rows, world, engine, memory, report);
   const context = (): ComposeContext => ({
     now,
     changedAt: elapsedSince(now, readAtMs, parts.clock.monotonicMs()),
@@ -113,7 +115,7 @@ export async function runCycle(
       suspects.set(row.id, { row, pair });
       return null;
     }
-    return { pair, archive: world.archive(row) };
+    return { pair: pair && withDeath(pair, deaths), archive: world.archive(row) };
   });
   await saveAndWake(parts, plan, writes, report);
 
@@ -125,7 +127,7 @@ export async function runCycle(
     const rewrites = composeRows(suspiciousRows, context(), (row) => {
       const pair = settled?.get(row.id);
       return {
-        pair: pair === undefined ? null : { stamp: engine.stamp, ...pair },
+        pair: pair === undefined ? null : withDeath({ stamp: engine.stamp, ...pair }, deaths),
         archive: world.archive(row),
       };
     });
@@ -134,6 +136,46 @@ export async function runCycle(
   }
   return report.done();
 }
+
+/** Looks into the containers that newly exited, before their rows are written, and remembers what it learnt. */
+async function explainDeaths(
+  parts: CycleParts,
+  plan: CyclePlan,
+  rows: readonly WorkspaceRow[],
+  world: BelievedWorld,
+  engine: Observation<EngineListing> | null,
+  memory: CycleMemory,
+  report: ReportBuilder,
+): Promise<Deaths> {
+  if (engine === null) return memory.deaths;
+  const dead = rows.flatMap((row) => {
+    const container = world.pair(row)?.container;
+    return container !== undefined && hasNewlyDied(row, container)
+      ? [{ workspaceId: row.id, containerId: container.containerId }]
+      : [];
+  });
+  const nowMs = parts.clock.monotonicMs();
+  const learnt =
+    dead.length === 0
+      ? []
+      : await report.stage("inspect", () =>
+          withDeadline(
+            parts.clock,
+            limits.deathsMs,
+            "Cannot look into exited containers",
+            (signal) => learnDeaths(parts.engine, dead, nowMs, signal),
+            plan.stop,
+          ),
+        );
+  const listed = engine.value.containers.byWorkspace.values();
+  report.deaths = rememberDeaths(memory.deaths, learnt ?? [], listed, nowMs);
+  return report.deaths;
+}
+
+const withDeath = (pair: SeenByEngine, deaths: Deaths): SeenByEngine => ({
+  ...pair,
+  death: pair.container && deaths.get(pair.container.containerId),
+});
 
 /** @param seenOf what is known of a row; null leaves it for later */
 function composeRows(

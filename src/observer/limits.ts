@@ -19,6 +19,13 @@ export const limits = {
   secondLookTargeted: 50,
   /** Most second looks in one cycle. What still moves then is held until the next. */
   secondLooks: 3,
+  /** Containers whose death is looked into in one cycle, how many at a time, and how long that may take in all. */
+  deathsPerCycle: 64,
+  deathsInParallel: 8,
+  deathsMs: 1_000,
+  /** How long, and how many, deaths are remembered after the container is gone. */
+  deathsKeptMs: 3_600_000,
+  deathsKept: 1_000,
   /** Sudden emptiness must also last this long before it is believed, however often it was seen. */
   guardConfirmMs: 10_000,
   /** Longest a whole archive listing may take, all pages together. A page has the list time-out. */

@@ -327,6 +327,7 @@ export class Loop {
       lastCycle: this.#lastCycle,
       totals: { ...this.#totals, takeovers: this.#keeper.takeovers },
       orphans: { container: ids("container"), volume: ids("volume"), archive: ids("archive") },
+      deaths: [...this.#memory.deaths.values()],
       held: this.#memory.held,
     };
   }

@@ -52,9 +52,22 @@ export interface Look {
   readonly only?: ReadonlySet<WorkspaceId>;
 }
 
+/** Why a container no longer runs: what no listing tells. */
+export interface ContainerDeath {
+  readonly oomKilled: boolean;
+  readonly exitCode: number;
+  /** The Engine's own words, empty where it has none. */
+  readonly error: string;
+  /** RFC 3339, from the Engine's clock. */
+  readonly finishedAt: string | null;
+  readonly restartCount: number;
+}
+
 /** What runs workspaces: a Docker Engine today. */
 export interface InstanceController {
   listAll(prefix: string, look: Look): Promise<Listing<ContainerSeen>>;
+  /** Null when it is gone, or runs again. */
+  explainDeath(containerId: string, signal: AbortSignal): Promise<ContainerDeath | null>;
 }
 
 /** What keeps workspaces. Volumes live with the engine and archives in S3, so each half has its adapter. */

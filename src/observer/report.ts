@@ -2,12 +2,13 @@
 import type { EngineListing } from "./absence.ts";
 import type { BelievedWorld, CycleMemory, OrphanChange } from "./believe.ts";
 import type { Change, ComposedRow } from "./compose.ts";
+import type { Deaths } from "./deaths.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import type { ArchiveSeen, Clock, Listing, SaveOutcome, WorkspaceRow } from "./ports.ts";
 import type { Observation } from "./source.ts";
 
-export type Stage = "stamp" | "list" | "load" | "save" | "again" | "wake";
+export type Stage = "stamp" | "list" | "load" | "inspect" | "save" | "again" | "wake";
 
 export interface CycleReport {
   readonly kind: "look" | "delivery";
@@ -49,6 +50,7 @@ export class ReportBuilder {
   wakeOwed: boolean;
   lostLease = false;
   moving = 0;
+  deaths: Deaths;
   readonly #startedMs: number;
   readonly #stagesMs: Partial<Record<Stage, number>> = {};
   readonly #failures: { stage: Stage; cause: unknown }[] = [];
@@ -71,6 +73,7 @@ export class ReportBuilder {
   ) {
     this.#startedMs = clock.monotonicMs();
     this.wakeOwed = before.wakeOwed;
+    this.deaths = before.deaths;
   }
 
   async stage<T>(stage: Stage, work: () => Promise<T>): Promise<T | null> {
@@ -188,6 +191,7 @@ export class ReportBuilder {
         suspicions: world?.suspicions ?? this.before.suspicions,
         orphans: world?.orphans ?? this.before.orphans,
         held,
+        deaths: this.deaths,
         wakeOwed: this.wakeOwed,
       },
     };

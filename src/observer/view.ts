@@ -1,4 +1,5 @@
 /** What the status endpoint, metrics and `observer_status` may know of the running loop: plain values, no secrets. */
+import type { KnownDeath } from "./deaths.ts";
 import type { ResourceKind } from "./orphans.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceHealth, SourceName } from "./source.ts";
@@ -49,5 +50,7 @@ export interface ObserverView {
   readonly lastCycle: CycleReport | null;
   readonly totals: Totals;
   readonly orphans: Readonly<Record<ResourceKind, readonly string[]>>;
+  /** Why containers exited, the latest last; kept for a while after they are gone. */
+  readonly deaths: readonly KnownDeath[];
   readonly held: Readonly<Record<ResourceKind, readonly string[]>>;
 }

@@ -13,6 +13,9 @@ export interface BuildInfo {
   readonly commit: string;
 }
 
+/** Of the containers that exited, so many are told; the rest is counted. */
+const MOST_DEATHS = 20;
+
 /**
  * Bounded whatever the world holds: lists name the first hundred and count the rest, error texts are cut.
  * Ages are null for what never happened. Keys are stable; adding one is a minor version.
@@ -39,6 +42,19 @@ export function describeView(view: ObserverView, build: BuildInfo): JsonObject {
     totals: snakeKeys(view.totals),
     orphans: mapValues(view.orphans, named),
     held: mapValues(view.held, named),
+    deaths: {
+      count: view.deaths.length,
+      latest: view.deaths.slice(-MOST_DEATHS).map((death) => ({
+        workspace: death.workspaceId,
+        container_id: death.containerId,
+        oom_killed: death.oomKilled,
+        exit_code: death.exitCode,
+        error: publicText(death.error),
+        finished_at: death.finishedAt,
+        restart_count: death.restartCount,
+        learnt_age_ms: age(death.learntMs),
+      })),
+    },
   };
 }
 

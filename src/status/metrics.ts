@@ -20,7 +20,7 @@ export interface MetricsParts {
   readonly build: BuildInfo;
 }
 
-const STAGES: readonly Stage[] = ["stamp", "list", "load", "save", "again", "wake"];
+const STAGES: readonly Stage[] = ["stamp", "list", "load", "inspect", "save", "again", "wake"];
 const KINDS = ["look", "delivery"] as const;
 const SOURCES: readonly SourceName[] = ["engine", "archives"];
 /** From one row on a quiet machine to a whole archive listing at its deadline. */

@@ -29,6 +29,11 @@ for (const apiVersion of ["1.41", "1.52"]) {
           fake.world.events.emit(fake.world.nowMs, event);
         }
       },
+      async runOutOfMemory(name) {
+        fake.world.createContainer({ name });
+        fake.world.start(name);
+        fake.world.oom(name);
+      },
       async stop() {
         await fake.stop();
         await scope.stop();

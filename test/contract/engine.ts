@@ -34,6 +34,8 @@ export interface EngineWorld {
   createLinked(name: string, linkTo: string, alias: string): Promise<unknown>;
   /** Runs a command in a container: an event that changes no listing. */
   exec(container: string): Promise<unknown>;
+  /** Runs a container until the kernel ends it for want of memory; resolves when it has exited. */
+  runOutOfMemory(name: string): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -111,6 +113,25 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
         expect(await look("a")).toMatchObject({ state: "exited", exitCode: 137 });
         await world.client.start(container);
         expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
+      });
+
+      test("explainDeath() tells an OOM kill from a kill, and nothing of what runs or is gone", async () => {
+        const explain = (seen: ContainerSeen | undefined) =>
+          engine.explainDeath(seen!.containerId, deadline());
+        await world.runOutOfMemory("ws-a");
+        const outOfMemory = await look("a");
+        expect(outOfMemory).toMatchObject({ state: "exited", exitCode: 137 });
+        expect(await explain(outOfMemory)).toMatchObject({ oomKilled: true, exitCode: 137, restartCount: 0 });
+        const container = await world.client.run({ name: "ws-b", cmd: FOREVER });
+        const running = await look("b");
+        expect(await explain(running)).toBeNull();
+        await world.client.kill(container);
+        await world.client.waitForExit(container);
+        const death = await explain(running);
+        expect(death).toMatchObject({ oomKilled: false, exitCode: 137, error: "" });
+        expect(Date.parse(death!.finishedAt!)).toBeGreaterThan(Date.UTC(2020));
+        await world.client.remove(container);
+        expect(await explain(running)).toBeNull();
       });
 
       test("a stopped container has exited", async () => {

@@ -116,6 +116,8 @@ export type FakeEngine = InstanceController & VolumeProvider;
 export const fakeEngine = (world: ListingWorld, caller: Caller): FakeEngine => ({
   listAll: (_, look) => read<ContainerSeen>(world, caller, "container", look),
   listVolumes: (_, look) => read<VolumeSeen>(world, caller, "volume", look),
+  // Nothing is decided by why a container died; deaths.test.ts covers what is said of it.
+  explainDeath: async () => null,
 });
 
 export const fakeArchives = (world: ListingWorld, caller: Caller): ArchiveProvider => ({

@@ -73,6 +73,7 @@ describe("describeView()", () => {
       },
       orphans: { container: { count: 1, workspaces: ["x"] }, volume: none, archive: none },
       held: { container: none, volume: none, archive: none },
+      deaths: { count: 0, latest: [] },
     });
   });
 

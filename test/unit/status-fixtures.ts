@@ -92,6 +92,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
     takeovers: 1,
   },
   orphans: { container: [], volume: [], archive: [] },
+  deaths: [],
   held: { container: [], volume: [], archive: [] },
   ...changes,
 });

@@ -6,6 +6,7 @@ import { type CycleParts, type CyclePlan, runCycle } from "../../../src/observer
 import { addMs, type Instant } from "../../../src/observer/instant.ts";
 import type {
   ArchiveSeen,
+  ContainerDeath,
   ContainerSeen,
   Lease,
   LeaseAnswer,
@@ -40,6 +41,10 @@ export class CycleWorld {
     volumes: listing(this.volumes),
   });
   listArchives = async (): Promise<Listing<ArchiveSeen>> => listing(this.archives!);
+  /** By container id. */
+  deaths = new Map<string, ContainerDeath>();
+  explainDeath = async (containerId: string): Promise<ContainerDeath | null> =>
+    this.deaths.get(containerId) ?? null;
   listAgain = async (): Promise<EngineListing> => this.listEngine();
 
   /** As the writing statement would. */
@@ -100,6 +105,7 @@ export class CycleWorld {
       engine: {
         listAll: noted("again", async () => (await this.listAgain()).containers),
         listVolumes: noted("again", async () => (await this.listAgain()).volumes),
+        explainDeath: noted("inspect", async (containerId: string) => this.explainDeath(containerId)),
       },
       engineSource: new Source(
         "engine",

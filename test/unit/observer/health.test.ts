@@ -35,6 +35,7 @@ const view = (over: Partial<ObserverView> = {}): ObserverView => ({
   lastCycle: null,
   totals: {} as ObserverView["totals"],
   orphans: { container: [], volume: [], archive: [] },
+  deaths: [],
   held: { container: [], volume: [], archive: [] },
   ...over,
 });
