@@ -1,5 +1,5 @@
 /** argv → a command to run. Parses, and decides nothing. */
-import { Command, CommanderError } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError } from "commander";
 import type { BuildInfo } from "./build-info.ts";
 import { settingsHelp } from "./config/help.ts";
 import { exitCode } from "./exit-codes.ts";
@@ -9,6 +9,9 @@ export interface Commands {
   once(options: { readonly dryRun: boolean; readonly json: boolean }): Promise<number>;
   check(options: { readonly json: boolean }): Promise<number>;
   schema(options: { readonly role: string | null; readonly schema: string | null }): Promise<number>;
+  status(options: { readonly json: boolean }): Promise<number>;
+  accept(source: "engine" | "archives"): Promise<number>;
+  explain(workspace: string, options: { readonly json: boolean; readonly limit: number }): Promise<number>;
   /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
   health(): Promise<number>;
 }
@@ -59,12 +62,35 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
       code = await commands.check(options);
     });
   program
+    .command("explain")
+    .argument("<workspace>", "its id, as in the table")
+    .description("tell what one workspace is, since when, why, how fresh that is, and what happened before")
+    .option("--json", "print JSON", false)
+    .option("--limit <count>", "tell so many changes, 1 to 1000", parseLimit, 10)
+    .action(async (workspace: string, options: { json: boolean; limit: number }) => {
+      code = await commands.explain(workspace, options);
+    });
+  program
     .command("schema")
     .description("print the SQL of the tables, and of a restricted role")
     .option("--role <name>", "with the role of that name and its column-level grants")
     .option("--schema <name>", "with the schema of that name")
     .action(async (options: { role?: string; schema?: string }) => {
       code = await commands.schema({ role: options.role ?? null, schema: options.schema ?? null });
+    });
+  program
+    .command("status")
+    .description("what the instances say of themselves in observer_status: 0 if one observes")
+    .option("--json", "print JSON", false)
+    .action(async (options: { json: boolean }) => {
+      code = await commands.status(options);
+    });
+  program
+    .command("accept")
+    .description("take another Engine, bucket or prefix than the table was written from for the right one")
+    .addArgument(new Argument("<source>", "whose absences to believe").choices(["engine", "archives"]))
+    .action(async (source: "engine" | "archives") => {
+      code = await commands.accept(source);
     });
   program
     .command("health")
@@ -81,4 +107,11 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     // Help and version end in an exception too, with code 0. No command at all prints the help as an error.
     return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   }
+}
+
+function parseLimit(text: string): number {
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > 1000)
+    throw new InvalidArgumentError("It has to be a whole number from 1 to 1000.");
+  return limit;
 }

@@ -69,6 +69,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     ratio: source.ratio("OBSERVER_GUARD_RATIO"),
     confirm: source.integer("OBSERVER_GUARD_CONFIRM"),
   };
+  const transitionsMaxAgeMs = source.durationMs("OBSERVER_TRANSITIONS_MAX_AGE");
   const status = readStatus(source);
   const log = {
     level: source.choice("OBSERVER_LOG_LEVEL") as LogLevel,
@@ -119,6 +120,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     hintChannel,
     wakeChannel,
     guard,
+    transitionsMaxAgeMs,
     status,
     log,
     warnings: [...source.warnings],

@@ -31,6 +31,12 @@ const code = await runCli(
       (await import("./commands/once.ts")).once(configFromProcess(), options, stop.signal),
     check: async (options) =>
       (await import("./commands/check.ts")).check(configFromProcess(), options, stop.signal),
+    status: async (options) =>
+      (await import("./commands/status.ts")).status(configFromProcess(), options, stop.signal),
+    accept: async (source) =>
+      (await import("./commands/accept.ts")).accept(configFromProcess(), source, stop.signal),
+    explain: async (workspace, options) =>
+      (await import("./commands/explain.ts")).explain(configFromProcess(), workspace, options, stop.signal),
     health: async () => (await import("./commands/health.ts")).health(configFromProcess()),
     schema: async (options) => {
       const { schemaDdl } = await import("./adapters/postgres-schema.ts");

@@ -42,8 +42,13 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
 
   const connection = postgresOptions(config);
   const database = new PostgresClient(connection);
-  const schema = { idType: "text", hasStatusTable: false };
-  const store = createConditionsStore({ client: database, instance, schema });
+  const schema = { idType: "text", hasStatusTable: false, hasTransitionsTable: false };
+  const store = createConditionsStore({
+    client: database,
+    instance,
+    schema,
+    transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(log) },
+  });
 
   const engine = createDockerEngine({ endpoint: config.engine });
   const archives = await openArchives(config);
@@ -87,6 +92,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
             ...sourceOptions,
             deadlineMs: limits.archiveListingMs,
           }),
+    archivesIdentity: archivesIdentity(config),
   };
 
   return {
@@ -115,20 +121,25 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
   };
 }
 
-/** Both lists at once; when one fails, the other is aborted and waited for. */
+/** The prefix is part of who it is: under another one the very same Engine shows another world. */
 async function listEngine(engine: DockerEngine, prefix: string, signal: AbortSignal): Promise<EngineListing> {
-  const other = new AbortController();
-  const look = { signal: AbortSignal.any([signal, other.signal]) };
-  const calls = [engine.listAll(prefix, look), engine.listVolumes(prefix, look)] as const;
-  try {
-    const [containers, volumes] = await Promise.all(calls);
-    return { containers, volumes };
-  } catch (cause) {
-    other.abort(cause);
-    await Promise.allSettled(calls);
-    throw cause;
-  }
+  const { engineId, ...lists } = await engine.listBoth(prefix, signal);
+  return { ...lists, identity: engineId === null ? null : engineIdentity(engineId, prefix) };
 }
+
+export const engineIdentity = (engineId: string, prefix: string): string =>
+  `Engine ${engineId}, prefix ${prefix}`;
+
+/** Null without an archive source. A store has no ID of its own; where it is and what it is called must do. */
+export function archivesIdentity({ archives, prefix }: Config): string | null {
+  if (archives === null) return null;
+  return `bucket ${archives.bucket} at ${archives.endpoint ?? `AWS ${archives.region}`}, prefix ${prefix}`;
+}
+
+const transitionsFault = (log: Log) => (cause: unknown) => {
+  if (cause === null) log.info("transitions.up", "Transitions are kept again");
+  else log.warn("transitions.down", "Transitions cannot be kept; conditions are written", { error: cause });
+};
 
 async function inspectSchema(
   database: PostgresClient,

@@ -6,10 +6,18 @@
  */
 import * as v from "valibot";
 import { containerName, storableText, volumeName } from "../observer/names.ts";
-import type { InstanceController, Look, VolumeProvider } from "../observer/ports.ts";
+import type {
+  ContainerSeen,
+  InstanceController,
+  Listing,
+  Look,
+  VolumeProvider,
+  VolumeSeen,
+} from "../observer/ports.ts";
 import { CONTAINERS_SCHEMA, collectContainers } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { listPath, nameFilter } from "./docker-filters.ts";
+import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
@@ -32,7 +40,17 @@ export interface EngineInfo {
   readonly name: string;
 }
 
+/** Both lists, and which Engine they are of. */
+export interface EngineLists {
+  readonly containers: Listing<ContainerSeen>;
+  readonly volumes: Listing<VolumeSeen>;
+  /** The Engine's ID; null where it doesn't tell. */
+  readonly engineId: string | null;
+}
+
 export interface DockerEngine extends InstanceController, VolumeProvider {
+  /** Both lists at once, or neither: when one call fails, the others are aborted and waited for. */
+  listBoth(prefix: string, signal: AbortSignal): Promise<EngineLists>;
   info(signal: AbortSignal): Promise<EngineInfo>;
 }
 
@@ -56,7 +74,30 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     }
   }
 
-  return {
+  const engine: DockerEngine = {
+    async listBoth(prefix, signal) {
+      const others = new AbortController();
+      const look = { signal: AbortSignal.any([signal, others.signal]) };
+      const calls = [
+        engine.listAll(prefix, look),
+        engine.listVolumes(prefix, look),
+        identity.ask(look.signal),
+      ] as const;
+      try {
+        const [containers, volumes, { id, socket }] = await Promise.all(calls);
+        if (socket !== identity.socket()) {
+          throw new Error(
+            "Cannot list the Engine: its socket was replaced while it was listed; the next look asks anew",
+          );
+        }
+        return { containers, volumes, engineId: id };
+      } catch (cause) {
+        others.abort(cause);
+        await Promise.allSettled(calls);
+        throw cause;
+      }
+    },
+
     listAll: (prefix, look) =>
       named("list containers", async () => {
         if (asksForNothing(look)) return NOTHING;
@@ -96,6 +137,16 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         };
       }),
   };
+  const identity = createIdentityAsker(options.endpoint, async (signal) => {
+    try {
+      const { id } = await engine.info(signal);
+      return id === "" ? null : id;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return null;
+    }
+  });
+  return engine;
 }
 
 /** An empty filter would ask for everything. */

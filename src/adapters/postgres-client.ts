@@ -165,7 +165,7 @@ export function clientOptions(
 }
 
 /** An error of a statement, after which the connection is as good as before. */
-const isAnswer = (cause: unknown): boolean =>
+export const isAnswer = (cause: unknown): boolean =>
   cause instanceof postgres.PostgresError && cause.severity === "ERROR";
 
 function tls(options: PostgresOptions, host: string): boolean | "prefer" | "require" | object {

@@ -19,13 +19,26 @@ export const OWN_TABLES_DDL = {
   scope      text        primary key,
   holder     text        not null,
   epoch      bigint      not null,
-  expires_at timestamptz not null
+  expires_at timestamptz not null,
+  known      jsonb       not null default '{}'
 ) with (fillfactor = 50);`,
   observer_status: `create table if not exists observer_status (
   instance   text        primary key,
   updated_at timestamptz not null,
   status     jsonb       not null
 ) with (fillfactor = 50);`,
+  observer_transitions: `create table if not exists observer_transitions (
+  id           bigint      generated always as identity primary key,
+  at           timestamptz not null,
+  workspace_id text        not null,
+  condition    text        not null,
+  from_reason  text        not null,
+  to_reason    text        not null,
+  message      text        not null,
+  details      jsonb       not null,
+  instance     text        not null
+);
+create index if not exists observer_transitions_workspace_id_at on observer_transitions (workspace_id, at);`,
 } as const;
 
 const WORKSPACES_DDL = `-- Where a platform has its own table, this one is left as it is: it needs these columns, and may have more.
@@ -61,6 +74,8 @@ export function schemaDdl({ role, schema }: SchemaOptions): string {
     OWN_TABLES_DDL.observer_lease,
     "-- What each instance says of itself, at one row per cycle.",
     OWN_TABLES_DDL.observer_status,
+    "-- What changed, when and why: a row per change, for as long as OBSERVER_TRANSITIONS_MAX_AGE says.",
+    OWN_TABLES_DDL.observer_transitions,
     ...(role === null ? [] : [roleDdl(role, schema)]),
     "commit;",
   ];
@@ -81,11 +96,12 @@ end $do$;`,
   execute format('grant usage on schema %I to %I', current_schema(), ${quoteLiteral(role)});
 end $do$;`
       : `grant usage on schema ${quoteIdentifier(schema)} to ${name};`,
-    `revoke all on workspaces, observer_lease, observer_status from ${name};`,
+    `revoke all on workspaces, observer_lease, observer_status, observer_transitions from ${name};`,
     `grant select (${WORKSPACES_READ.join(", ")}) on workspaces to ${name};`,
     `grant update (${WORKSPACES_WRITTEN.join(", ")}) on workspaces to ${name};`,
     `grant select, insert, update on observer_lease to ${name};`,
     `grant select, insert, update, delete on observer_status to ${name};`,
+    `grant select, insert, delete on observer_transitions to ${name};`,
     ...(schema === null ? [] : [`alter role ${name} set search_path = ${quoteIdentifier(schema)};`]),
     `-- Then give it a password: \\password ${role.replaceAll("\n", " ")}`,
   ];

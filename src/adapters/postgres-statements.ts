@@ -6,7 +6,7 @@
  */
 
 import { formatInstant } from "../observer/instant.ts";
-import type { Lease, RowWrite } from "../observer/ports.ts";
+import type { KnownWorld, Lease, RowWrite, Transition } from "../observer/ports.ts";
 import type { Tx } from "./postgres-client.ts";
 
 const NOW_TEXT = `to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
@@ -17,6 +17,7 @@ export interface LeaseRow {
   readonly epoch: string;
   readonly mine: boolean;
   readonly now: string;
+  readonly known: unknown;
 }
 
 /**
@@ -39,11 +40,11 @@ export async function acquireLease(
         set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
         where lease.expires_at <= clock_timestamp()
            or lease.expires_at > clock_timestamp() + 2 * ${leaseMs}::float8 * interval '1 millisecond'
-      returning holder, epoch
+      returning holder, epoch, known
     )
-    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now from taken
+    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now, known from taken
     union all
-    select holder, epoch::text, false, ${tx.unsafe(NOW_TEXT)}
+    select holder, epoch::text, false, ${tx.unsafe(NOW_TEXT)}, known
       from observer_lease where scope = ${scope} and not exists (select from taken)
     limit 1`;
   // A row that somebody else made while the first statement ran is not in its snapshot, but in the second's.
@@ -59,11 +60,11 @@ export async function renewLease(tx: Tx, lease: Lease, leaseMs: number): Promise
       update observer_lease
          set expires_at = clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond'
        where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint
-      returning holder, epoch
+      returning holder, epoch, known
     )
-    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now from renewed
+    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now, known from renewed
     union all
-    select '', '', false, ${tx.unsafe(NOW_TEXT)} where not exists (select from renewed)`;
+    select '', '', false, ${tx.unsafe(NOW_TEXT)}, '{}' where not exists (select from renewed)`;
   return row!;
 }
 
@@ -77,6 +78,26 @@ export async function releaseLease(tx: Tx, lease: Lease): Promise<void> {
 export async function readClock(tx: Tx): Promise<string> {
   const [row] = await tx<{ now: string }[]>`select ${tx.unsafe(NOW_TEXT)} as now`;
   return row!.now;
+}
+
+/** Null without a lease row: nothing has been observed yet. */
+export async function readKnownWorld(tx: Tx, scope: string): Promise<unknown> {
+  const [row] = await tx<{ known: unknown }[]>`select known from observer_lease where scope = ${scope}`;
+  return row?.known ?? null;
+}
+
+/** Adds to the known world if the lease is still ours. Owns `observer_lease.known`. */
+export async function rememberWorld(tx: Tx, lease: Lease, known: KnownWorld): Promise<void> {
+  await tx`
+    update observer_lease set known = known || ${tx.json(known as never)}
+     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`;
+}
+
+/** An operator's word that the world may be another one; needs no lease, and whoever leads reads it at once. */
+export async function acceptWorld(tx: Tx, scope: string, known: KnownWorld): Promise<boolean> {
+  const rows = await tx`
+    update observer_lease set known = known || ${tx.json(known as never)} where scope = ${scope} returning scope`;
+  return rows.length > 0;
 }
 
 export interface LoadedRow {
@@ -113,12 +134,14 @@ export interface SavedRow {
 /**
  * The one statement that writes. It renews the lease, or else does nothing at all; it skips rows that somebody else
  * holds locked (P11); it leaves rows alone that hold a newer stamp for any source written here (P3), unless that
- * stamp lies in the database's future. Owns `workspaces.conditions` and `workspaces.observed_at` (P4).
+ * stamp lies in the database's future. Owns `workspaces.conditions` and `workspaces.observed_at` (P4). With the rows
+ * that it writes, and with no others, it keeps what changed in `observer_transitions`.
  *
  * The fence is checked on the row's latest version: the row is locked first, and an update under READ COMMITTED
  * checks its conditions anew on what it finds after the lock.
  *
  * @param idType the type of `workspaces.id`, as the catalog spells it
+ * @param withTransitions whether there is an `observer_transitions` to keep them in
  */
 export async function saveConditions(
   tx: Tx,
@@ -126,6 +149,7 @@ export async function saveConditions(
   leaseMs: number,
   idType: string,
   writes: readonly RowWrite[],
+  withTransitions: boolean,
 ): Promise<SavedRow> {
   const rows = writes.map((write) => ({
     id: write.id,
@@ -133,7 +157,19 @@ export async function saveConditions(
     observed: write.observed,
     drop: write.drop,
     observed_at: write.observedAt === null ? null : formatInstant(write.observedAt),
+    transitions: withTransitions ? write.transitions.map(transitionRecord) : [],
   }));
+  const noted = tx`,
+    noted as (
+      insert into observer_transitions
+             (at, workspace_id, condition, from_reason, to_reason, message, details, instance)
+      select fresh.at::timestamptz, input.id::text, fresh.condition, fresh.from_reason, fresh.to_reason,
+             fresh.message, fresh.details, ${lease.holder}
+        from input
+             join written on written.id = input.id,
+             jsonb_to_recordset(input.transitions) as fresh
+             (at text, condition text, from_reason text, to_reason text, message text, details jsonb)
+    )`;
   const [row] = await tx<SavedRow[]>`
     with lease as (
       update observer_lease
@@ -144,7 +180,7 @@ export async function saveConditions(
     input as materialized (
       select *
         from jsonb_to_recordset(${tx.json(rows as never)}) as input
-             (id ${tx.unsafe(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text)
+             (id ${tx.unsafe(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text, transitions jsonb)
     ),
     target as materialized (
       select workspaces.id
@@ -171,7 +207,7 @@ export async function saveConditions(
             where (conditions #>> array['observed', fresh.source]) collate "C" > fresh.stamp
               and (conditions #>> array['observed', fresh.source]) collate "C" <= ${tx.unsafe(NOW_TEXT)})
       returning workspaces.id
-    )
+    )${rows.some(({ transitions }) => transitions.length > 0) ? noted : tx``}
     select (select count(*)::int from lease) as leases,
            (select coalesce(jsonb_agg(jsonb_build_object('id', input.id::text, 'fenced', target.id is not null)), '[]')
               from input
@@ -180,6 +216,15 @@ export async function saveConditions(
              where written.id is null) as missed`;
   return row!;
 }
+
+const transitionRecord = ({ at, key, from, to, details }: Transition) => ({
+  at: formatInstant(at),
+  condition: key,
+  from_reason: from.reason,
+  to_reason: to.reason,
+  message: to.message,
+  details,
+});
 
 /** This instance's row; rows of instances that were silent for a day are removed. Owns `observer_status`. */
 export async function reportStatus(tx: Tx, instance: string, status: unknown): Promise<void> {

@@ -17,6 +17,7 @@ export interface SchemaFindings {
   /** The type of `workspaces.id`, as the catalog spells it. */
   readonly idType: string;
   readonly hasStatusTable: boolean;
+  readonly hasTransitionsTable: boolean;
   /** What it does without. */
   readonly missing: readonly string[];
   /** What the role may do beyond its job: it works, but nothing but our word keeps P4. */
@@ -74,7 +75,7 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
            coalesce(has_table_privilege(oid, 'INSERT'), false) as may_insert,
            coalesce(has_table_privilege(oid, 'UPDATE'), false) as may_update,
            coalesce(has_table_privilege(oid, 'DELETE'), false) as may_delete
-      from unnest(array['workspaces', 'observer_lease', 'observer_status']) as name,
+      from unnest(array['workspaces', 'observer_lease', 'observer_status', 'observer_transitions']) as name,
            lateral (select to_regclass(name)::oid as oid) as found`;
   const columns = await tx<ColumnRow[]>`
     select 'workspaces' as table_name, attname::text as name,
@@ -103,11 +104,20 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
     problems.push(`${role} may not select, insert and update observer_lease; ${GRANT}`);
   }
   const status = table("observer_status");
+  const hasStatusTable = !!(
+    status?.may_select &&
+    status.may_insert &&
+    status.may_update &&
+    status.may_delete
+  );
   if (!status)
     missing.push(`there is no table observer_status, so nobody can read there who observes; ${APPLY}`);
-  else if (!(status.may_select && status.may_insert && status.may_update && status.may_delete)) {
-    missing.push(`${role} may not write observer_status; ${GRANT}`);
-  }
+  else if (!hasStatusTable) missing.push(`${role} may not write observer_status; ${GRANT}`);
+  const transitions = table("observer_transitions");
+  const hasTransitionsTable = !!(transitions?.may_select && transitions.may_insert && transitions.may_delete);
+  if (!transitions)
+    missing.push(`there is no table observer_transitions, so what changed is in the log only; ${APPLY}`);
+  else if (!hasTransitionsTable) missing.push(`${role} may not write observer_transitions; ${GRANT}`);
   const writable = columns
     .filter(({ name, may_update }) => may_update && !(WORKSPACES_WRITTEN as readonly string[]).includes(name))
     .map(({ name }) => name);
@@ -124,7 +134,8 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
     missing,
     excess,
     idType: columns.find(({ name }) => name === "id")?.type ?? "text",
-    hasStatusTable: missing.length === 0,
+    hasStatusTable,
+    hasTransitionsTable,
   };
 }
 

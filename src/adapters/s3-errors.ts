@@ -80,14 +80,21 @@ function read(error: unknown): Facts {
   const message = typeof e.message === "string" ? e.message : String(error);
   return {
     error,
-    name: typeof e.name === "string" ? e.name : "Error",
+    name: typeof e.name === "string" ? bounded(e.name, 100) : "Error",
     code: typeof e.code === "string" ? e.code : "",
     // The SDK appends advice for programmers, and says UnknownError where the store said nothing.
-    message: message === "UnknownError" ? "" : (message.split("\n")[0] ?? "").slice(0, 300),
+    message: message === "UnknownError" ? "" : bounded(message.split("\n")[0] ?? "", 300),
     status: typeof status === "number" ? status : null,
-    bucketRegion: typeof region === "string" && region !== "" ? region : null,
+    bucketRegion: typeof region === "string" && region !== "" ? bounded(region, 100) : null,
   };
 }
+
+/** All of it may be the store's own words, which end in logs and on terminals. */
+const bounded = (text: string, mostCharacters: number): string =>
+  text
+    .slice(0, mostCharacters)
+    .replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
+    .toWellFormed();
 
 function diagnose(facts: Facts, context: StoreContext): Diagnosis {
   if (facts.error instanceof UnbelievablePage || facts.error instanceof BodyTooLong)

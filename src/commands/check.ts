@@ -10,7 +10,7 @@ import type { HintSource } from "../observer/ports.ts";
 import { errorText } from "../status/error-text.ts";
 import { startStatusServer } from "../status/server.ts";
 import { postgresOptions, type World, wire } from "../wire.ts";
-import { bold, green, print, printable, red, yellow } from "./terminal.ts";
+import { bold, green, print, printable, red, silent, yellow } from "./terminal.ts";
 
 export interface Finding {
   readonly name: string;
@@ -18,8 +18,6 @@ export interface Finding {
   readonly result: "ok" | "warning" | "wrong" | "skipped";
   readonly detail: string;
 }
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 export async function check(
   config: Config,

@@ -9,12 +9,12 @@ import { type CycleParts, runCycle } from "../observer/cycle.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { formatInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
-import type { ArchiveSeen, Lease, Listing, Log, WorkspaceRow } from "../observer/ports.ts";
+import type { ArchiveSeen, Lease, Listing, WorkspaceRow } from "../observer/ports.ts";
 import type { CycleReport } from "../observer/report.ts";
 import type { Source } from "../observer/source.ts";
 import { errorText } from "../status/error-text.ts";
 import { type World, wire } from "../wire.ts";
-import { bold, columns, green, print, printable, red, yellow } from "./terminal.ts";
+import { bold, columns, green, print, printable, red, silent, yellow } from "./terminal.ts";
 
 export interface OnceOptions {
   /** Writes nothing, takes no lease, wakes nobody. */
@@ -22,15 +22,13 @@ export interface OnceOptions {
   readonly json: boolean;
 }
 
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 export async function once(config: Config, options: OnceOptions, stop: AbortSignal): Promise<number> {
   // Waits for every source: there is no later cycle that could take in a late answer.
   const world = await wire(config, silent, { sourcePatienceMs: limits.archiveListingMs });
   try {
     await withDeadline(
       world.cycle.clock,
-      config.writeTimeoutMs,
+      limits.prepareStatements * config.writeTimeoutMs,
       "Cannot prepare the database",
       options.dryRun ? world.inspect : world.prepare,
       stop,
@@ -146,7 +144,7 @@ function asJson(report: CycleReport, seen: Recording, failures: readonly string[
       }),
       ...(seen.archives && { archive: seen.archives.byWorkspace.get(id) ?? null }),
     })),
-    changes: report.changes,
+    changes: report.changes.map(({ workspaceId, key, from, to }) => ({ workspaceId, key, from, to })),
     held: report.memory.held,
     orphans: orphansOf(seen),
   };

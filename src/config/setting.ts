@@ -7,6 +7,7 @@ export const settingGroups = [
   { id: "names", title: "Names and channels" },
   { id: "cadence", title: "Cadence and deadlines" },
   { id: "guard", title: "Sudden-emptiness guard" },
+  { id: "history", title: "History" },
   { id: "status", title: "Status endpoint" },
   { id: "log", title: "Log" },
   { id: "postgres", title: "PostgreSQL's own variables" },

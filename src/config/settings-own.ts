@@ -161,6 +161,14 @@ export const ownSettings = [
     example: "10",
   },
   {
+    name: "OBSERVER_TRANSITIONS_MAX_AGE",
+    group: "history",
+    type: { kind: "duration", min: "1m", max: "87600h" },
+    default: "720h",
+    description: "how long a change is kept in `observer_transitions`",
+    example: "2160h",
+  },
+  {
     name: "OBSERVER_LISTEN",
     group: "status",
     type: { kind: "listen" },

@@ -21,6 +21,8 @@ export interface Config {
   readonly hintChannel: string;
   readonly wakeChannel: string;
   readonly guard: GuardConfig;
+  /** How long a row of `observer_transitions` is kept. */
+  readonly transitionsMaxAgeMs: number;
   readonly status: StatusConfig;
   readonly log: LogConfig;
   /** What was accepted but can hardly be meant: one sentence each, without secrets, for the log. */

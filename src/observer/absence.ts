@@ -18,6 +18,8 @@ import type {
 export interface EngineListing {
   readonly containers: Listing<ContainerSeen>;
   readonly volumes: Listing<VolumeSeen>;
+  /** Which engine answered, and under which prefix; null where it can't be told. */
+  readonly identity: string | null;
 }
 
 /** What one workspace's pair was at one instant. */

@@ -9,10 +9,13 @@ import {
 import type { SeenByEngine, SeenInArchives } from "./compose.ts";
 import { isJsonObject } from "./conditions.ts";
 import type { Deaths } from "./deaths.ts";
+import type { ExpectedRows } from "./drift.ts";
+import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import { noOrphans, type Orphans, type ResourceKind, trackOrphans } from "./orphans.ts";
 import type { ArchiveSeen, Listing, WorkspaceRow } from "./ports.ts";
 import type { Observation } from "./source.ts";
+import { type ForeignWorld, ownWorld } from "./world.ts";
 
 /** What one cycle remembers for the next. */
 export interface CycleMemory {
@@ -20,8 +23,12 @@ export interface CycleMemory {
   readonly orphans: Readonly<Record<ResourceKind, Orphans>>;
   /** Absences that the guard holds back, from the last listing of each kind. */
   readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
+  /** Which sources are others than the table was written from. */
+  readonly foreign: ForeignWorld;
   /** Why the containers that exited did. */
   readonly deaths: Deaths;
+  /** What the rows hold if nobody else wrote them. */
+  readonly expected: ExpectedRows;
   /** A commit that changed a condition has not been announced: it must not be forgotten. */
   readonly wakeOwed: boolean;
 }
@@ -30,7 +37,9 @@ export const emptyMemory: CycleMemory = {
   suspicions: { container: noSuspicion, volume: noSuspicion, archive: noSuspicion },
   orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
   held: { container: [], volume: [], archive: [] },
+  foreign: ownWorld,
   deaths: new Map(),
+  expected: new Map(),
   wakeOwed: false,
 };
 
@@ -54,8 +63,10 @@ export function believe(
   engine: Observation<EngineListing> | null,
   archives: Observation<Listing<ArchiveSeen>> | null,
   memory: CycleMemory,
+  foreign: ForeignWorld,
   guard: GuardConfig,
   nowMs: number,
+  now: Instant,
 ): BelievedWorld {
   const suspicions = { ...memory.suspicions };
   const held = { ...memory.held };
@@ -68,18 +79,28 @@ export function believe(
     archive: new Set<WorkspaceId>(),
   };
 
-  const judge = (kind: ResourceKind, listing: Listing<unknown> | undefined, afterUnseen = false) => {
+  const judge = (
+    kind: ResourceKind,
+    listing: Listing<unknown> | undefined,
+    {
+      stamp,
+      afterUnseen,
+      isForeign,
+    }: { readonly stamp: Instant; readonly afterUnseen: boolean; readonly isForeign: boolean },
+  ) => {
     if (listing === undefined) return;
     const present = rows.filter((row) => isJsonObject(row.conditions[kind]));
     const missing = present.filter((row) => !listing.byWorkspace.has(row.id)).map((row) => row.id);
     // What came in between may have shown it all: then this is the first of a new row.
     const before = afterUnseen ? noSuspicion : memory.suspicions[kind];
-    const verdict = judgeEmptiness(present.length, missing, before, nowMs, guard);
+    const verdict = isForeign
+      ? { suspicion: noSuspicion, held: missing }
+      : judgeEmptiness(present.length, missing, before, nowMs, guard);
     suspicions[kind] = verdict.suspicion;
     held[kind] = verdict.held;
     doubted[kind] = new Set(verdict.held);
     // A listing that is doubted proves no absence of what was never observed either: a new row stays unknown.
-    if (verdict.held.length > 0) {
+    if (isForeign || verdict.held.length > 0) {
       for (const row of rows) {
         if (
           !isJsonObject(row.conditions[kind]) &&
@@ -89,13 +110,28 @@ export function believe(
           doubted[kind].add(row.id);
       }
     }
-    const tracked = trackOrphans(memory.orphans[kind], listing.byWorkspace.keys(), (id) => ids.has(id));
+    const tracked = trackOrphans(memory.orphans[kind], {
+      listed: listing.byWorkspace.keys(),
+      stamp,
+      now,
+      hasRow: (id) => ids.has(id),
+    });
     orphans[kind] = tracked.orphans;
     if (tracked.appeared.length + tracked.disappeared.length > 0) orphanChanges.push({ kind, ...tracked });
   };
-  judge("container", engine?.value.containers, engine?.afterUnseen);
-  judge("volume", engine?.value.volumes, engine?.afterUnseen);
-  judge("archive", archives?.value, archives?.afterUnseen);
+  const ofEngine = {
+    stamp: engine?.stamp ?? now,
+    afterUnseen: engine?.afterUnseen === true,
+    isForeign: guard.enabled && foreign.engine !== null,
+  };
+  const ofArchives = {
+    stamp: archives?.stamp ?? now,
+    afterUnseen: archives?.afterUnseen === true,
+    isForeign: guard.enabled && foreign.archives !== null,
+  };
+  judge("container", engine?.value.containers, ofEngine);
+  judge("volume", engine?.value.volumes, ofEngine);
+  judge("archive", archives?.value, ofArchives);
 
   return {
     suspicions,

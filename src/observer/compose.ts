@@ -5,7 +5,6 @@
  * per maximum age, each row at its own phase so that the stamps don't come all in one cycle (P10).
  */
 import {
-  type Condition,
   type ConditionKey,
   composeArchive,
   composeContainer,
@@ -22,9 +21,11 @@ import type {
   ContainerDeath,
   ContainerSeen,
   RowWrite,
+  Transition,
   VolumeSeen,
   WorkspaceRow,
 } from "./ports.ts";
+import { detailsOf, lagMs, summarise } from "./transitions.ts";
 
 /** What one completed observation says of one workspace. Undefined is absence, and proven. */
 export interface SeenByEngine {
@@ -51,16 +52,10 @@ export interface ComposeContext {
   readonly horizonMs: number;
 }
 
-export interface Change {
+export interface Change extends Transition {
   readonly workspaceId: WorkspaceId;
-  readonly key: ConditionKey;
-  readonly from: Summary;
-  readonly to: Summary;
-}
-/** A condition in two words: its reason, `absent`, or `unknown` where the row said nothing. */
-export interface Summary {
-  readonly reason: string;
-  readonly message: string;
+  /** From reality to the row, where reality tells its time: transitions.ts. */
+  readonly lagMs: number | null;
 }
 
 export interface ComposedRow {
@@ -103,6 +98,9 @@ export function composeRow(
       key,
       from: summarise(stored[key]),
       to: summarise(set[key]),
+      at: context.changedAt,
+      details: detailsOf(key, stored[key], set[key], engine?.death),
+      lagMs: lagMs(key, stored[key], set[key], engine?.death, context.changedAt),
     }));
   const due =
     Object.keys(observed).some((source) => isStampDue(row.id, stamps[source], context)) ||
@@ -118,6 +116,7 @@ export function composeRow(
       observed,
       drop,
       observedAt: oldest(stamps, observed, context.archivesConfigured),
+      transitions: changes,
     },
     changes,
   };
@@ -158,16 +157,6 @@ function oldest(
     if (smallest === null || at < smallest) smallest = at;
   }
   return smallest;
-}
-
-export function summarise(condition: Json | undefined | Condition): Summary {
-  if (condition === undefined) return { reason: "unknown", message: "" };
-  if (condition === null) return { reason: "absent", message: "" };
-  const { reason, message } = condition as JsonObject;
-  return {
-    reason: typeof reason === "string" ? reason : "unreadable",
-    message: typeof message === "string" ? message : "",
-  };
 }
 
 /** The database's clock now, from its reading at the start of the cycle and the monotonic time since. */

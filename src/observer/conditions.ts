@@ -2,6 +2,7 @@
  * Composes the conditions of one workspace out of what was seen, and compares them with what is stored.
  * The document is the contract with the WorkspaceController: docs/contract.md, schema/conditions.schema.json.
  */
+import { parseInstant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import type { ArchiveSeen, ContainerDeath, ContainerSeen, VolumeSeen } from "./ports.ts";
 
@@ -45,8 +46,14 @@ export type ArchiveCondition = {
 
 export type Condition = ContainerCondition | VolumeCondition | ArchiveCondition;
 
-/** Engine state → the reason people search for. Unknown states of newer engines come out capitalised as well. */
-export const reasonOf = (state: string): string => state.charAt(0).toUpperCase() + state.slice(1);
+/**
+ * Engine state → the reason people search for, one word. Unknown states of newer engines come out capitalised as well;
+ * what has no letters is `Unknown`.
+ */
+export function reasonOf(state: string): string {
+  const words = state.match(/[A-Za-z][A-Za-z0-9]*/g) ?? ["unknown"];
+  return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+}
 
 /** Stable text for people: no ages, no clocks (P10). */
 export function describeContainer(seen: ContainerSeen): string {
@@ -72,6 +79,10 @@ function explainEnd(seen: ContainerSeen, death: ContainerDeath): End {
     message: `${describeContainer(seen)}${death.oomKilled ? ", out of memory" : ""}${restarts}${error}`,
   };
 }
+
+/** Between one listing and the next it may have started again, or ended once more. */
+const isEndOf = ({ state, exitCode }: ContainerSeen, death: ContainerDeath): boolean =>
+  (state === "exited" || state === "dead") && (exitCode === null || exitCode === death.exitCode);
 
 /** What was learnt of the very same end by an earlier process, which looked into it: the row remembers. */
 function storedEnd(seen: ContainerSeen, stored: Json | undefined): End | null {
@@ -107,7 +118,7 @@ export function composeContainer(
   death?: ContainerDeath,
 ): ContainerCondition | null {
   if (seen === undefined) return null;
-  const end = death === undefined ? storedEnd(seen, stored) : explainEnd(seen, death);
+  const end = death !== undefined && isEndOf(seen, death) ? explainEnd(seen, death) : storedEnd(seen, stored);
   return stamped("container", stored, {
     workspace_id: id,
     running: seen.state === "running",
@@ -164,7 +175,7 @@ function stamped<C extends Condition>(key: ConditionKey, stored: Json | undefine
   const before = stored.last_transition_at;
   const now: JsonObject = fresh;
   const same = MEANING[key].every((field) => stored[field] === now[field]);
-  return same && typeof before === "string" ? { ...fresh, last_transition_at: before } : fresh;
+  return same && parseInstant(before) !== null ? { ...fresh, last_transition_at: before as string } : fresh;
 }
 
 export const isJsonObject = (value: Json | undefined): value is JsonObject =>

@@ -3,21 +3,25 @@ import type { CycleMemory } from "./believe.ts";
 import { limits } from "./limits.ts";
 import type { Log } from "./ports.ts";
 import type { CycleReport } from "./report.ts";
+import type { SourceName } from "./source.ts";
+import { type Foreign, type ForeignWorld, ownWorld } from "./world.ts";
 
 export class CycleLog {
   #holding = new Set<string>();
   #contested = new Set<string>();
+  #foreign: ForeignWorld = ownWorld;
 
   constructor(private readonly log: Log) {}
 
   write(report: CycleReport): void {
-    for (const { workspaceId, key, from, to } of report.changes.slice(0, limits.changesNamed)) {
+    for (const { workspaceId, key, from, to, lagMs } of report.changes.slice(0, limits.changesNamed)) {
       this.log.info("condition.changed", "Condition changed", {
         workspace: workspaceId,
         condition: key,
         from: from.reason,
         to: to.reason,
         detail: to.message,
+        ...(lagMs === null ? {} : { lagMs }),
         ...(key === "container" ? deathFields(report, workspaceId, to.reason) : {}),
       });
     }
@@ -25,6 +29,13 @@ export class CycleLog {
       this.log.info("condition.more_changed", "More conditions changed than are named", {
         unnamed: report.changes.length - limits.changesNamed,
       });
+    }
+    if (report.repaired.length > 0) {
+      this.log.warn(
+        "drift.repaired",
+        "Somebody else had edited what is observed; it is restored",
+        named(report.repaired),
+      );
     }
     for (const { kind, appeared, disappeared } of report.orphanChanges) {
       if (appeared.length > 0) {
@@ -41,6 +52,7 @@ export class CycleLog {
       }
     }
     for (const kind of ["container", "volume", "archive"] as const) this.#guard(kind, report.memory.held);
+    for (const source of ["engine", "archives"] as const) this.#world(source, report.memory.foreign[source]);
     // Archives are never contested; only the engine's listing says who is.
     if (report.sources.includes("engine")) this.#contest(report.contested);
     for (const { stage, cause } of report.failures) {
@@ -60,6 +72,20 @@ export class CycleLog {
       );
     } else if (ids.length === 0 && this.#holding.delete(kind)) {
       this.log.info("guard.released", "The guard holds nothing back any more", { kind });
+    }
+  }
+
+  #world(source: SourceName, foreign: Foreign | null): void {
+    const before = this.#foreign[source];
+    this.#foreign = { ...this.#foreign, [source]: foreign };
+    if (foreign !== null && before?.seen !== foreign.seen) {
+      this.log.error(
+        "world.changed",
+        "Another world answers than the table was written from; its absences are held back until an operator accepts it (observer accept)",
+        { source, known: foreign.known, seen: foreign.seen },
+      );
+    } else if (foreign === null && before !== null) {
+      this.log.info("world.restored", "The world is the one that the table is written from", { source });
     }
   }
 

@@ -23,6 +23,7 @@ import type {
   Clock,
   ConditionsStore,
   InstanceController,
+  KnownWorld,
   Leadership,
   Lease,
   Listing,
@@ -33,6 +34,7 @@ import type {
 } from "./ports.ts";
 import { type CycleReport, ReportBuilder } from "./report.ts";
 import type { Observation, Source } from "./source.ts";
+import { compareWorld, type ForeignWorld, newlyKnown, type SeenWorld } from "./world.ts";
 
 export interface CycleConfig {
   readonly prefix: string;
@@ -54,6 +56,8 @@ export interface CycleParts {
   readonly engineSource: Source<EngineListing>;
   /** Null: no archive source is configured. */
   readonly archiveSource: Source<Listing<ArchiveSeen>> | null;
+  /** Which bucket it is, and under which prefix. */
+  readonly archivesIdentity: string | null;
 }
 
 export interface CyclePlan {
@@ -76,7 +80,7 @@ export async function runCycle(
   const stamped = await report.stage("stamp", () => readStamp(parts, plan));
   if (stamped === null) return report.done();
   if (stamped === "lease-lost") return report.leaseLost();
-  const { now, readAtMs } = stamped;
+  const { now, known, readAtMs } = stamped;
   report.stamp = now;
 
   if (plan.kind === "look") {
@@ -97,7 +101,22 @@ export async function runCycle(
   const engine = takeComparable(parts.engineSource, now);
   const archives = takeComparable(parts.archiveSource, now);
   report.listed(engine, archives);
-  const world = believe(rows, engine, archives, memory, parts.config.guard, parts.clock.monotonicMs());
+  const seen = {
+    engine: engine?.value.identity ?? null,
+    archives: archives === null ? null : parts.archivesIdentity,
+  };
+  report.foreign = stillForeign(memory.foreign, compareWorld(known, seen), seen);
+  await rememberWorld(parts, plan, newlyKnown(known, seen), report);
+  const world = believe(
+    rows,
+    engine,
+    archives,
+    memory,
+    report.foreign,
+    parts.config.guard,
+    parts.clock.monotonicMs(),
+    now,
+  );
   report.believed(world);
 
   const deaths = await explainDeaths(parts, plan, rows, world, engine, memory, report);
@@ -177,6 +196,32 @@ const withDeath = (pair: SeenByEngine, deaths: Deaths): SeenByEngine => ({
   death: pair.container && deaths.get(pair.container.containerId),
 });
 
+/** A source that did not answer this time is what it was. */
+const stillForeign = (before: ForeignWorld, now: ForeignWorld, seen: SeenWorld): ForeignWorld => ({
+  engine: seen.engine === null ? before.engine : now.engine,
+  archives: seen.archives === null ? before.archives : now.archives,
+});
+
+/** The first world that is observed is the one that the table is written from. */
+async function rememberWorld(
+  parts: CycleParts,
+  plan: CyclePlan,
+  fresh: KnownWorld | null,
+  report: ReportBuilder,
+): Promise<void> {
+  const { lease } = plan;
+  if (fresh === null || lease === null) return;
+  await report.stage("save", () =>
+    withDeadline(
+      parts.clock,
+      parts.config.writeTimeoutMs,
+      "Cannot note which world is observed",
+      (signal) => parts.leadership.remember(lease, fresh, signal),
+      plan.stop,
+    ),
+  );
+}
+
 /** @param seenOf what is known of a row; null leaves it for later */
 function composeRows(
   rows: Iterable<WorkspaceRow>,
@@ -196,21 +241,24 @@ function composeRows(
 async function readStamp(
   parts: CycleParts,
   plan: CyclePlan,
-): Promise<{ readonly now: Instant; readonly readAtMs: number } | "lease-lost"> {
+): Promise<{ readonly now: Instant; readonly known: KnownWorld; readonly readAtMs: number } | "lease-lost"> {
   const { lease } = plan;
-  const ask = async (signal: AbortSignal): Promise<Instant | null> => {
-    if (lease === null) return parts.leadership.now(signal);
+  const ask = async (signal: AbortSignal) => {
+    if (lease === null) {
+      return { now: await parts.leadership.now(signal), known: await parts.leadership.known(signal) };
+    }
     const answer = await parts.leadership.renew(lease, signal);
-    return answer.kind === "held" ? answer.now : null;
+    return answer.kind === "held" ? answer : null;
   };
-  const now = await withDeadline(
+  const answer = await withDeadline(
     parts.clock,
     parts.config.writeTimeoutMs,
     "Cannot renew the lease",
     ask,
     plan.stop,
   );
-  return now === null ? "lease-lost" : { now, readAtMs: parts.clock.monotonicMs() };
+  if (answer === null) return "lease-lost";
+  return { now: answer.now, known: answer.known, readAtMs: parts.clock.monotonicMs() };
 }
 
 const loadRows = (parts: CycleParts, plan: CyclePlan): Promise<WorkspaceRow[]> =>

@@ -60,6 +60,12 @@ export function isReady(view: ObserverView, config: HealthConfig): Verdict {
       reasons.push(`${name} ${since}${source.lastError === null ? "" : `: ${source.lastError}`}`);
     }
   }
+  for (const [source, foreign] of Object.entries(view.foreign)) {
+    if (foreign === null) continue;
+    reasons.push(
+      `${source} is ${foreign.seen}, but the table was written from ${foreign.known}: absences are held back; if that is right, run observer accept ${source}`,
+    );
+  }
   for (const [kind, ids] of Object.entries(view.held)) {
     if (ids.length > 0) reasons.push(`the guard holds back the sudden absence of ${ids.length} ${kind}s`);
   }

@@ -22,6 +22,17 @@ export function formatInstant(at: Instant): string {
   return `${text.slice(0, -1)}${String(at - ms * 1000).padStart(3, "0")}Z`;
 }
 
+const RFC_3339 = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** What an Engine or a store calls a time, to the microsecond; null for anything else. */
+export function parseRfc3339(text: unknown): Instant | null {
+  const match = typeof text === "string" ? RFC_3339.exec(text) : null;
+  if (match === null) return null;
+  // biome-ignore lint/style/noRestrictedGlobals: parsing a given text reads no clock
+  const ms = Date.parse(`${match[1]!.replace(/[t ]/, "T")}${match[3]!.toUpperCase()}`);
+  return Number.isNaN(ms) ? null : instant(ms * 1000 + Number((match[2] ?? "").slice(0, 6).padEnd(6, "0")));
+}
+
 /** Null for anything but the one fixed-width form: what somebody else wrote is not one of our stamps. */
 export function parseInstant(text: unknown): Instant | null {
   if (typeof text !== "string") return null;

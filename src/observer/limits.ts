@@ -32,6 +32,8 @@ export const limits = {
   archiveListingMs: 120_000,
   /** SIGTERM to exit. */
   shutdownMs: 5_000,
+  /** Write time-outs that the preparation at the start may take: it is several transactions, and a link may be slow. */
+  prepareStatements: 6,
   /** Longest time to hand the lease over at the end. */
   releaseMs: 1_000,
   /** How often an instance that stands by writes its row in observer_status. */

@@ -62,6 +62,7 @@ export class Loop {
     stamped: 0,
     skipped: 0,
     fenced: 0,
+    driftRepaired: 0,
     hints: 0,
     events: 0,
     coalesced: 0,
@@ -132,7 +133,8 @@ export class Loop {
     let prepared = false;
     while (!prepared && !stop.aborted) {
       try {
-        await withDeadline(clock, config.writeTimeoutMs, "Cannot prepare", this.parts.prepare, stop);
+        const deadlineMs = limits.prepareStatements * config.writeTimeoutMs;
+        await withDeadline(clock, deadlineMs, "Cannot prepare", this.parts.prepare, stop);
         prepared = true;
         this.#links.database.up();
       } catch (cause) {
@@ -287,6 +289,7 @@ export class Loop {
     this.#totals[report.kind === "look" ? "looks" : "deliveries"] += 1;
     for (const name of ["changed", "stamped", "skipped", "fenced"] as const)
       this.#totals[name] += counts[name];
+    this.#totals.driftRepaired += report.repaired.length;
     if (report.woke) this.#totals.wakeUps += 1;
   }
 
@@ -327,6 +330,7 @@ export class Loop {
       lastCycle: this.#lastCycle,
       totals: { ...this.#totals, takeovers: this.#keeper.takeovers },
       orphans: { container: ids("container"), volume: ids("volume"), archive: ids("archive") },
+      foreign: this.#memory.foreign,
       deaths: [...this.#memory.deaths.values()],
       held: this.#memory.held,
     };

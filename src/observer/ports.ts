@@ -5,7 +5,7 @@
  *
  * Every call gets an AbortSignal and must settle soon after it fires, with nothing left running.
  */
-import type { JsonObject } from "./conditions.ts";
+import type { ConditionKey, JsonObject } from "./conditions.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 
@@ -90,6 +90,23 @@ export interface WorkspaceRow {
   readonly observedAt: Instant | null;
 }
 
+/** A condition in two words: its reason, `absent`, or `unknown` where the row said nothing. */
+export interface Summary {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A condition that a write changes. */
+export interface Transition {
+  readonly key: ConditionKey;
+  readonly from: Summary;
+  readonly to: Summary;
+  /** The database's clock when the change was seen. */
+  readonly at: Instant;
+  /** What of the new condition explains it; of a resource that is gone, which one it was. */
+  readonly details: JsonObject;
+}
+
 /** What one row gets. Keys that are not named keep their value. */
 export interface RowWrite {
   readonly id: WorkspaceId;
@@ -101,6 +118,8 @@ export interface RowWrite {
   readonly drop: readonly string[];
   /** The row's `observed_at` after this write. */
   readonly observedAt: Instant | null;
+  /** What this write changes: kept by the same commit, where the database has a place for it. */
+  readonly transitions: readonly Transition[];
 }
 
 export type SaveOutcome =
@@ -120,7 +139,10 @@ export interface ConditionsStore {
   load(signal: AbortSignal): Promise<WorkspaceRow[]>;
   /** One statement: renews the lease and writes, or does neither. */
   save(lease: Lease, writes: readonly RowWrite[], signal: AbortSignal): Promise<SaveOutcome>;
-  /** This instance's row in `observer_status`; a database without that table ignores it. */
+  /**
+   * This instance's row in `observer_status`; a database without that table ignores it. Now and then also forgets the
+   * oldest transitions, some at a time.
+   */
   report(status: JsonObject, signal: AbortSignal): Promise<void>;
 }
 
@@ -132,8 +154,17 @@ export interface Lease {
   readonly epoch: string;
 }
 
+/**
+ * Which world the table was written from: the identity of each source when it was first observed, or last accepted
+ * by an operator. Kept with the lease, so that a restart with another socket or bucket is noticed (P7).
+ */
+export interface KnownWorld {
+  readonly engine?: string;
+  readonly archives?: string;
+}
+
 export type LeaseAnswer =
-  | { readonly kind: "held"; readonly lease: Lease; readonly now: Instant }
+  | { readonly kind: "held"; readonly lease: Lease; readonly now: Instant; readonly known: KnownWorld }
   | { readonly kind: "standby"; readonly holder: string; readonly now: Instant };
 
 export interface Leadership {
@@ -142,8 +173,12 @@ export interface Leadership {
   /** Extends the lease and reads the database's clock, in one statement. */
   renew(lease: Lease, signal: AbortSignal): Promise<LeaseAnswer>;
   release(lease: Lease, signal: AbortSignal): Promise<void>;
-  /** The database's clock. */
+  /** Adds to the known world, if the lease is still ours. */
+  remember(lease: Lease, known: KnownWorld, signal: AbortSignal): Promise<void>;
+  /** The database's clock, for who has no lease. */
   now(signal: AbortSignal): Promise<Instant>;
+  /** The known world, for who has no lease. */
+  known(signal: AbortSignal): Promise<KnownWorld>;
 }
 
 /** Hears of hints: the `ob:wake` channel, or the Engine's event stream. What a hint says is ignored. */

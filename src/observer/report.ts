@@ -3,10 +3,12 @@ import type { EngineListing } from "./absence.ts";
 import type { BelievedWorld, CycleMemory, OrphanChange } from "./believe.ts";
 import type { Change, ComposedRow } from "./compose.ts";
 import type { Deaths } from "./deaths.ts";
+import { DriftWatch } from "./drift.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import type { ArchiveSeen, Clock, Listing, SaveOutcome, WorkspaceRow } from "./ports.ts";
 import type { Observation } from "./source.ts";
+import type { ForeignWorld } from "./world.ts";
 
 export type Stage = "stamp" | "list" | "load" | "inspect" | "save" | "again" | "wake";
 
@@ -34,6 +36,8 @@ export interface CycleReport {
   /** Committed changes; in a dry run those that would be. */
   readonly changes: readonly Change[];
   readonly contested: readonly WorkspaceId[];
+  /** Edited by somebody else, and restored. */
+  readonly repaired: readonly WorkspaceId[];
   readonly orphanChanges: readonly OrphanChange[];
   /** Null: the rows could not be read. */
   readonly operationInFlight: boolean | null;
@@ -51,6 +55,8 @@ export class ReportBuilder {
   lostLease = false;
   moving = 0;
   deaths: Deaths;
+  foreign: ForeignWorld;
+  readonly #drift: DriftWatch;
   readonly #startedMs: number;
   readonly #stagesMs: Partial<Record<Stage, number>> = {};
   readonly #failures: { stage: Stage; cause: unknown }[] = [];
@@ -74,6 +80,8 @@ export class ReportBuilder {
     this.#startedMs = clock.monotonicMs();
     this.wakeOwed = before.wakeOwed;
     this.deaths = before.deaths;
+    this.#drift = new DriftWatch(before.expected);
+    this.foreign = before.foreign;
   }
 
   async stage<T>(stage: Stage, work: () => Promise<T>): Promise<T | null> {
@@ -90,6 +98,7 @@ export class ReportBuilder {
 
   loaded(rows: readonly WorkspaceRow[]) {
     this.#rows = rows;
+    this.#drift.loaded(rows);
   }
 
   listed(engine: Observation<EngineListing> | null, archives: Observation<Listing<ArchiveSeen>> | null) {
@@ -112,7 +121,10 @@ export class ReportBuilder {
     }
     this.#skipped += outcome.skipped.length;
     this.#fenced += outcome.fenced.length;
-    this.#count(composed.filter(({ write }) => outcome.written.has(write.id)));
+    const written = composed.filter(({ write }) => outcome.written.has(write.id));
+    this.#count(written);
+    for (const row of written) this.#drift.written(row);
+    this.#drift.forget(outcome.fenced);
   }
 
   #count(rows: readonly ComposedRow[]) {
@@ -131,6 +143,7 @@ export class ReportBuilder {
    */
   saveUnknown(composed: readonly ComposedRow[]) {
     this.#unknown = true;
+    this.#drift.forget(composed.map(({ write }) => write.id));
     this.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
   }
 
@@ -182,6 +195,7 @@ export class ReportBuilder {
         ...(engine?.volumes.contested ?? []),
         ...(archives?.contested ?? []),
       ],
+      repaired: [...this.#drift.repaired],
       orphanChanges: world?.orphanChanges ?? [],
       operationInFlight: this.#rows === null ? null : this.#rows.some((row) => row.operationInFlight),
       leaseLost: this.lostLease,
@@ -191,7 +205,9 @@ export class ReportBuilder {
         suspicions: world?.suspicions ?? this.before.suspicions,
         orphans: world?.orphans ?? this.before.orphans,
         held,
+        foreign: this.foreign,
         deaths: this.deaths,
+        expected: this.#drift.expected,
         wakeOwed: this.wakeOwed,
       },
     };

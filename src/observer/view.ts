@@ -3,6 +3,7 @@ import type { KnownDeath } from "./deaths.ts";
 import type { ResourceKind } from "./orphans.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceHealth, SourceName } from "./source.ts";
+import type { ForeignWorld } from "./world.ts";
 
 /** `disconnected`: it led when the database was last heard, and the lease may have gone to somebody else since. */
 export type Role = "starting" | "leader" | "standby" | "disconnected";
@@ -24,6 +25,8 @@ export interface Totals {
   readonly stamped: number;
   readonly skipped: number;
   readonly fenced: number;
+  /** Rows that somebody else had edited, and that were restored. */
+  readonly driftRepaired: number;
   readonly hints: number;
   readonly events: number;
   /** Hints and events that came while a look was already asked for. */
@@ -50,6 +53,8 @@ export interface ObserverView {
   readonly lastCycle: CycleReport | null;
   readonly totals: Totals;
   readonly orphans: Readonly<Record<ResourceKind, readonly string[]>>;
+  /** Which sources are others than the table was written from: their absences are held. */
+  readonly foreign: ForeignWorld;
   /** Why containers exited, the latest last; kept for a while after they are gone. */
   readonly deaths: readonly KnownDeath[];
   readonly held: Readonly<Record<ResourceKind, readonly string[]>>;

@@ -42,6 +42,7 @@ export function describeView(view: ObserverView, build: BuildInfo): JsonObject {
     totals: snakeKeys(view.totals),
     orphans: mapValues(view.orphans, named),
     held: mapValues(view.held, named),
+    foreign: mapValues(view.foreign, (foreign) => foreign && { known: foreign.known, seen: foreign.seen }),
     deaths: {
       count: view.deaths.length,
       latest: view.deaths.slice(-MOST_DEATHS).map((death) => ({

@@ -133,6 +133,11 @@ export const viewMetrics: readonly ViewMetric[] = [
     "Rows left for the next look: locked by somebody else, or gone.",
   ),
   total("observer_rows_fenced_total", "fenced", "Rows not written: they hold a newer observation."),
+  total(
+    "observer_drift_repaired_total",
+    "driftRepaired",
+    "Rows restored after somebody else had edited conditions or observed_at.",
+  ),
   counter("observer_hints_total", "Hints heard.", ["source"], ({ view }) => [
     [view.totals.hints, "channel"],
     [view.totals.events, "events"],
@@ -150,7 +155,7 @@ export const viewMetrics: readonly ViewMetric[] = [
   ),
   gauge(
     "observer_orphans",
-    "Resources without a row, seen in two listings in a row.",
+    "Resources without a row, listed again after the rows were read.",
     ["kind"],
     ofKinds(({ view }, kind) => view.orphans[kind].length),
   ),
@@ -159,6 +164,16 @@ export const viewMetrics: readonly ViewMetric[] = [
     "Absences that the sudden-emptiness guard holds back.",
     ["kind"],
     ofKinds(({ view }, kind) => view.held[kind].length),
+  ),
+  gauge(
+    "observer_world_changed",
+    "1 while a source is another one than the table was written from, and its absences are held back.",
+    ["source"],
+    ({ view }) =>
+      SOURCES.map((source) => {
+        const known = leads(view) && view.sources[source] !== null;
+        return [known ? Number(view.foreign[source] !== null) : null, source] as const;
+      }),
   ),
   counter("process_cpu_seconds_total", "User and system CPU time.", [], () => [[cpuSeconds()]]),
   gauge("process_resident_memory_bytes", "Resident memory.", [], () => [[residentBytes()]]),

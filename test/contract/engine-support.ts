@@ -1,21 +1,10 @@
 // What the Engine's tests need around them: the real clock, and an ear for hints.
 import { waitFor } from "../../dev/services/wait.ts";
-import type { Clock, HintListener, HintSource } from "../../src/observer/ports.ts";
+import { systemClock } from "../../src/adapters/clock.ts";
+import type { HintListener, HintSource } from "../../src/observer/ports.ts";
 
-export const realClock: Clock = {
-  monotonicMs: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const end = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      signal?.addEventListener("abort", end);
-    }),
-};
+/** The one that the product runs on. */
+export const realClock = systemClock;
 
 /** Long enough for a busy machine, short enough to end a test that hangs. */
 export const deadline = (ms = 20_000): AbortSignal => AbortSignal.timeout(ms);

@@ -120,7 +120,11 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
           { instance: "observer-1", status: { turn: 2, text: "“x” 🦊" }, fresh: true },
           { instance: "other", status: {}, fresh: false },
         ]);
-        const without = database.storeOn({ idType: "text", hasStatusTable: false });
+        const without = database.storeOn({
+          idType: "text",
+          hasStatusTable: false,
+          hasTransitionsTable: false,
+        });
         await without.report({ turn: 3 }, deadline());
         const [row] = await database.beside`select status from observer_status where instance = 'observer-1'`;
         expect(row?.status).toMatchObject({ turn: 2 });

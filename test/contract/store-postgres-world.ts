@@ -1,6 +1,6 @@
 // The world of the contract suite (store.ts) on a real PostgreSQL.
 import { parseInstant } from "../../src/observer/instant.ts";
-import { type Database, holdOpen, type StoreWorld } from "./store-support.ts";
+import { type Database, holdOpen, type KeptTransition, type StoreWorld } from "./store-support.ts";
 
 /** A world on a database that other tests have used: emptied, with what stays open in it. Closing it is the owner's. */
 export async function emptiedWorld(database: Database): Promise<StoreWorld> {
@@ -8,7 +8,7 @@ export async function emptiedWorld(database: Database): Promise<StoreWorld> {
   await database.beside`
     select pg_terminate_backend(pid) from pg_stat_activity
      where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()`;
-  await database.beside`truncate workspaces, observer_lease, observer_status`;
+  await database.beside`truncate workspaces, observer_lease, observer_status, observer_transitions`;
   return { ...worldOf(database), close: async () => {} };
 }
 
@@ -55,6 +55,12 @@ export function worldOf(database: Database): StoreWorld {
         select extract(epoch from expires_at - clock_timestamp())::float8 * 1000 as ms from observer_lease`;
       return row?.ms ?? Number.NaN;
     },
+    transitions: async () => [
+      ...(await beside<KeptTransition[]>`
+        select to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, workspace_id, condition,
+               from_reason, to_reason, message, details, instance
+          from observer_transitions order by id`),
+    ],
     close: database.close,
   };
 }

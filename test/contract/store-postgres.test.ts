@@ -7,6 +7,7 @@ import { type Postgres, startPostgres } from "../../dev/services/postgres.ts";
 import { storeContract } from "./store.ts";
 import { postgresColumnsContract } from "./store-postgres-columns.ts";
 import { postgresLocksContract } from "./store-postgres-locks.ts";
+import { postgresTransitionsContract } from "./store-postgres-transitions.ts";
 import { emptiedWorld } from "./store-postgres-world.ts";
 import { type Database, type DatabaseSettings, openDatabase } from "./store-support.ts";
 
@@ -34,6 +35,7 @@ for (const version of [15, 18] as const) {
       storeContract(name, () => emptiedWorld(shared));
       postgresLocksContract(name, { shared: () => shared, open });
       postgresColumnsContract(name, { shared: () => shared, open });
+      postgresTransitionsContract(name, { shared: () => shared, open });
     });
   }
 }

@@ -1,7 +1,7 @@
 // Goal and method: the contract of store.ts on the simulation's fake database. What holds on PostgreSQL
 // (store-postgres.test.ts) must hold on it, or the simulation proves nothing.
 import { seededRandom } from "../../dev/fakes/random.ts";
-import { addMs } from "../../src/observer/instant.ts";
+import { addMs, formatInstant } from "../../src/observer/instant.ts";
 import { Timeline } from "../simulation/clock.ts";
 import { FakeDatabase } from "../simulation/database.ts";
 import { drawRates, type FaultRates } from "../simulation/faults.ts";
@@ -90,6 +90,17 @@ storeContract("the simulated database", async (): Promise<StoreWorld> => {
     async leaseLeftMs() {
       return (database.lease!.expiresAt - database.now()) / 1000;
     },
+    transitions: async () =>
+      database.transitions.map(({ id: workspace_id, instance, transition }) => ({
+        at: formatInstant(transition.at),
+        workspace_id,
+        condition: transition.key,
+        from_reason: transition.from.reason,
+        to_reason: transition.to.reason,
+        message: transition.to.message,
+        details: transition.details,
+        instance,
+      })),
     async close() {},
   };
 });

@@ -2,7 +2,13 @@
 // session beside them that plays the WorkspaceController, an operator, or another Observer.
 import postgres from "postgres";
 import type { Postgres } from "../../dev/services/postgres.ts";
-import { createConditionsStore, createLeadership } from "../../src/adapters/postgres.ts";
+import { systemClock } from "../../src/adapters/clock.ts";
+import {
+  createConditionsStore,
+  createLeadership,
+  type PostgresStoreOptions,
+  type TransitionsOptions,
+} from "../../src/adapters/postgres.ts";
 import { PostgresClient, type PostgresOptions } from "../../src/adapters/postgres-client.ts";
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import type { JsonObject } from "../../src/observer/conditions.ts";
@@ -19,6 +25,7 @@ export const write = (workspace: string, changes: Partial<Omit<RowWrite, "id">> 
   observed: {},
   drop: [],
   observedAt: null,
+  transitions: [],
   ...changes,
 });
 
@@ -43,7 +50,20 @@ export interface StoreWorld {
   leaseEndsInMs(ms: number): Promise<void>;
   /** How many milliseconds the lease has left, by the store's clock. */
   leaseLeftMs(): Promise<number>;
+  /** What is kept of what changed, the oldest first; times as text, so that they compare. */
+  transitions(): Promise<readonly KeptTransition[]>;
   close(): Promise<void>;
+}
+
+export interface KeptTransition {
+  readonly at: string;
+  readonly workspace_id: string;
+  readonly condition: string;
+  readonly from_reason: string;
+  readonly to_reason: string;
+  readonly message: string;
+  readonly details: unknown;
+  readonly instance: string;
 }
 
 export interface NewRow {
@@ -59,7 +79,7 @@ export interface Database {
   readonly client: PostgresClient;
   readonly store: ConditionsStore;
   /** Another store, on what verifySchema() found. */
-  storeOn(schema: { readonly idType: string; readonly hasStatusTable: boolean }): ConditionsStore;
+  storeOn(schema: PostgresStoreOptions["schema"], transitions?: Partial<TransitionsOptions>): ConditionsStore;
   leadership(holder: string): Leadership;
   /** Superuser's session of its own, closed with the database. */
   readonly beside: postgres.Sql;
@@ -78,6 +98,14 @@ export interface DatabaseSettings {
   readonly ddl?: string;
 }
 
+export const keepTransitions: TransitionsOptions = {
+  clock: systemClock,
+  maxAgeMs: 3_600_000,
+  onFault: (cause) => {
+    throw new Error("transitions can't be kept", { cause });
+  },
+};
+
 let databases = 0;
 
 /** Creates a database with the schema, and opens the adapter on it. */
@@ -87,8 +115,13 @@ export async function openDatabase(server: Postgres, settings: DatabaseSettings 
   await server.query(settings.ddl ?? schemaDdl({ role: null, schema: null }), name);
   const options = optionsOf(server, { ...settings, database: name });
   const client = new PostgresClient(options);
-  const storeOn: Database["storeOn"] = (schema) =>
-    createConditionsStore({ client, instance: "observer-1", schema });
+  const storeOn: Database["storeOn"] = (schema, transitions) =>
+    createConditionsStore({
+      client,
+      instance: "observer-1",
+      schema,
+      transitions: { ...keepTransitions, ...transitions },
+    });
   const sessions: postgres.Sql[] = [];
   const session = () => {
     const sql = postgres(server.url(name), { max: 1, onnotice: () => {}, fetch_types: false });
@@ -99,7 +132,7 @@ export async function openDatabase(server: Postgres, settings: DatabaseSettings 
     name,
     options,
     client,
-    store: storeOn({ idType: "text", hasStatusTable: true }),
+    store: storeOn({ idType: "text", hasStatusTable: true, hasTransitionsTable: true }),
     storeOn,
     leadership: (holder) => createLeadership(client, holder),
     beside: session(),

@@ -10,6 +10,7 @@ import type { Lease, RowWrite } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
 import { leadershipContract } from "./store-leadership.ts";
 import { id, type StoreWorld, write } from "./store-support.ts";
+import { transitionsContract } from "./store-transitions.ts";
 
 /** A world in which `a` leads. */
 interface Led extends StoreWorld {
@@ -317,4 +318,5 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
   });
 
   leadershipContract(name, inWorld);
+  transitionsContract(name, inWorld);
 }

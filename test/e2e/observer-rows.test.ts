@@ -97,7 +97,7 @@ test("P10: a row is rewritten at every cycle while an operation is in flight, an
   expect(await platform.lastSeq()).toBe(lastSeq);
 });
 
-test("Orphans are reported when seen twice, once each, and never inserted", async () => {
+test("Orphans are reported when they are proven, once each, and never inserted", async () => {
   const platform = await createPlatform(world.postgres, "orphans");
   const { engine } = world.docker;
   await engine.removeAll();

@@ -97,11 +97,17 @@ export function workFolder(): string {
   return mkdtempSync(join(parent, "w-"));
 }
 
-function spawn(args: readonly string[], settings: Settings, cwd: string | undefined) {
+interface SpawnOptions {
+  readonly cwd?: string;
+  /** The command that becomes the executable, of whose path it is made. Default: just that. */
+  readonly launch?: (executable: string) => readonly string[];
+}
+
+function spawn(args: readonly string[], settings: Settings, { cwd, launch }: SpawnOptions) {
   ensureExecutable();
   const folder = cwd ?? workFolder();
   const startedMs = performance.now();
-  const child = Bun.spawn([executable, ...args], {
+  const child = Bun.spawn([...(launch?.(executable) ?? [executable]), ...args], {
     cwd: folder,
     // Nothing of this process's environment: it may hold AWS_ or PG variables.
     env: { ...settings, [FOLDER_VARIABLE]: scope?.folder ?? "" },
@@ -127,9 +133,9 @@ function spawn(args: readonly string[], settings: Settings, cwd: string | undefi
 export async function runCommand(
   args: readonly string[],
   settings: Settings = {},
-  options: { cwd?: string; deadlineMs?: number } = {},
+  options: SpawnOptions & { deadlineMs?: number } = {},
 ): Promise<Finished> {
-  const { child, ended } = spawn(args, settings, options.cwd);
+  const { child, ended } = spawn(args, settings, options);
   const timer = setTimeout(() => child.kill("SIGKILL"), options.deadlineMs ?? 30_000);
   try {
     return await ended;
@@ -139,7 +145,7 @@ export async function runCommand(
 }
 
 /** Starts `observer run`; its status endpoint is on a port that the system chose, and wants a token. */
-export function startObserver(settings: Settings, options: { cwd?: string } = {}): Observer {
+export function startObserver(settings: Settings, options: SpawnOptions = {}): Observer {
   const instance = settings.OBSERVER_INSTANCE ?? `e2e-${++started}`;
   const { child, output, ended } = spawn(
     ["run"],
@@ -149,7 +155,7 @@ export function startObserver(settings: Settings, options: { cwd?: string } = {}
       OBSERVER_INSTANCE: instance,
       ...settings,
     },
-    options.cwd,
+    options,
   );
   const log = (event?: string): LogLine[] => {
     const lines = output.stdout.split("\n").slice(0, -1).map(parseLine);

@@ -1,5 +1,7 @@
 // Everything that the executable printed or answered in this process, kept for the checks at the end of each file.
 import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 
 export interface Captured {
   readonly what: string;
@@ -66,39 +68,17 @@ export function forgetOutput(): void {
 }
 
 /** Every event that `observer run` may log. Operators build alerts on these names, so a change is a breaking one. */
-const EVENTS: ReadonlySet<string> = new Set([
-  "channel.down",
-  "channel.up",
-  "condition.changed",
-  "condition.more_changed",
-  "config.warning",
-  "database.down",
-  "database.up",
-  "events.down",
-  "events.up",
-  "guard.holding",
-  "guard.released",
-  "lease.acquired",
-  "lease.lost",
-  "lease.release_failed",
-  "lease.released",
-  "lease.standby",
-  "observer.starting",
-  "observer.stopped",
-  "observer.unworkable",
-  "orphan.appeared",
-  "orphan.disappeared",
-  "schema.created",
-  "schema.incomplete",
-  "second_look.failed",
-  "source.down",
-  "source.up",
-  "status.listening",
-  "status.unavailable",
-  "wake.down",
-  "wake.up",
-  "workspace.contested",
-]);
+const EVENTS: ReadonlySet<string> = documentedEvents();
+
+/** The events of the table in docs/operations.md, which a unit test holds to the source. */
+function documentedEvents(): Set<string> {
+  const page = readFileSync(join(import.meta.dir, "../../docs/operations.md"), "utf8");
+  const table = page.slice(page.indexOf("| event | level |"));
+  const names = [...table.matchAll(/^\| ((?:`[a-z_]+\.[a-z_]+` ?)+)\|/gm)].flatMap(([, cell]) =>
+    cell!.split("`"),
+  );
+  return new Set(names.filter((name) => name.includes(".")));
+}
 
 /** `observer run` writes JSON lines of known events to standard output. Returns the number of lines. */
 export function expectJsonLogs(): number {

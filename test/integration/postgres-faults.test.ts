@@ -13,7 +13,15 @@ import { PostgresClient } from "../../src/adapters/postgres-client.ts";
 import { DatabaseFault } from "../../src/adapters/postgres-fault.ts";
 import type { Lease } from "../../src/observer/ports.ts";
 import { deadline } from "../contract/engine-support.ts";
-import { type Database, held, holdOpen, openDatabase, optionsOf, write } from "../contract/store-support.ts";
+import {
+  type Database,
+  held,
+  holdOpen,
+  keepTransitions,
+  openDatabase,
+  optionsOf,
+  write,
+} from "../contract/store-support.ts";
 
 const ROWS = 50;
 let server: Postgres;
@@ -166,8 +174,8 @@ describe("P12: the server", () => {
     const codes = new Set<string>();
     let killing = true;
     const workers = clients.flatMap((client) => {
-      const schema = { idType: "text", hasStatusTable: true };
-      const store = createConditionsStore({ client, instance: "b", schema });
+      const schema = { idType: "text", hasStatusTable: true, hasTransitionsTable: true };
+      const store = createConditionsStore({ client, instance: "b", schema, transitions: keepTransitions });
       const leadership = createLeadership(client, "a");
       const calls = [
         (signal: AbortSignal) => store.save(lease, [write("w1", { set: { mark: 6 } }), write("w2")], signal),
@@ -256,7 +264,8 @@ describe("P12: the way to the server", () => {
     const store = createConditionsStore({
       client,
       instance: "a",
-      schema: { idType: "text", hasStatusTable: false },
+      schema: { idType: "text", hasStatusTable: false, hasTransitionsTable: false },
+      transitions: keepTransitions,
     });
     try {
       const letGo = await holdOpen(database.session(), (tx) => tx`select from observer_lease for update`);
@@ -304,7 +313,8 @@ describe("P12: the way to the server", () => {
     const store = createConditionsStore({
       client,
       instance: "a",
-      schema: { idType: "text", hasStatusTable: false },
+      schema: { idType: "text", hasStatusTable: false, hasTransitionsTable: false },
+      transitions: keepTransitions,
     });
     const writes = (mark: number) =>
       Array.from({ length: ROWS }, (_, n) => write(`w${n + 1}`, { set: { mark } }));

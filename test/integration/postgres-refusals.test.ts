@@ -10,7 +10,14 @@ import type { DatabaseFault } from "../../src/adapters/postgres-fault.ts";
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import { verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { deadline } from "../contract/engine-support.ts";
-import { type Database, held, openDatabase, optionsOf, write } from "../contract/store-support.ts";
+import {
+  type Database,
+  held,
+  keepTransitions,
+  openDatabase,
+  optionsOf,
+  write,
+} from "../contract/store-support.ts";
 
 const role = "observer_r";
 const password = "p ä:@/'\"";
@@ -186,8 +193,9 @@ describe("at the door", () => {
 });
 
 describe("at work", () => {
-  const schema = { idType: "text", hasStatusTable: true };
-  const storeOf = (client: PostgresClient) => createConditionsStore({ client, instance: "a", schema });
+  const schema = { idType: "text", hasStatusTable: true, hasTransitionsTable: true };
+  const storeOf = (client: PostgresClient) =>
+    createConditionsStore({ client, instance: "a", schema, transitions: keepTransitions });
 
   test("read-only: writing says so and is tried again, reading goes on", async () => {
     const change = `alter role ${role} set default_transaction_read_only = on`;

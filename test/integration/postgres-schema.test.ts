@@ -11,7 +11,7 @@ import { createPostgresHints, createPostgresWake } from "../../src/adapters/post
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import { createOwnTables, verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { deadline, listenTo } from "../contract/engine-support.ts";
-import { held, id, optionsOf, write } from "../contract/store-support.ts";
+import { held, id, keepTransitions, optionsOf, write } from "../contract/store-support.ts";
 
 const odd = { role: `obs-"erver's`, schema: `work "spaces's` };
 
@@ -74,6 +74,7 @@ for (const version of [15, 18] as const) {
         problems: [],
         idType: "text",
         hasStatusTable: true,
+        hasTransitionsTable: true,
         missing: [],
         excess: [],
       });
@@ -100,7 +101,12 @@ for (const version of [15, 18] as const) {
         expect(await createOwnTables(client, deadline())).toEqual([]);
         const findings = await verify(client);
         expect(findings).toMatchObject({ role, problems: [], missing: [], excess: [], hasStatusTable: true });
-        const store = createConditionsStore({ client, instance: "a", schema: findings });
+        const store = createConditionsStore({
+          client,
+          instance: "a",
+          schema: findings,
+          transitions: keepTransitions,
+        });
         const leadership = createLeadership(client, "a");
         const lease = await held(leadership, deadline());
         expect(await leadership.renew(lease, deadline())).toMatchObject({ kind: "held" });
@@ -148,6 +154,8 @@ for (const version of [15, 18] as const) {
         "delete from observer_lease",
         "truncate observer_lease",
         "drop table observer_status",
+        "update observer_transitions set message = 'never happened'",
+        "truncate observer_transitions",
         "create role mine",
       ];
       test.each(forbidden)("is refused: %s", async (statement) => {
@@ -162,7 +170,7 @@ for (const version of [15, 18] as const) {
 
     describe("createOwnTables()", () => {
       const workspaces = schemaDdl({ role: null, schema: null }).replace(
-        /create table[^;]*observer_[^;]*;/g,
+        /create (?:table|index)[^;]*observer_[^;]*;/g,
         "",
       );
 
@@ -172,12 +180,22 @@ for (const version of [15, 18] as const) {
         expect((await verify(client)).problems).toEqual([
           `there is no table observer_lease in ${name}, search_path "$user", public; run \`observer schema | psql\` as the owner`,
         ]);
-        expect(await createOwnTables(client, deadline())).toEqual(["observer_lease", "observer_status"]);
+        expect(await createOwnTables(client, deadline())).toEqual([
+          "observer_lease",
+          "observer_status",
+          "observer_transitions",
+        ]);
         expect(await createOwnTables(client, deadline())).toEqual([]);
         expect(await verify(client)).toMatchObject({ problems: [], missing: [], hasStatusTable: true });
-        await server.query("drop table observer_status", name);
-        expect((await verify(client)).missing[0]).toStartWith("there is no table observer_status");
-        expect(await createOwnTables(client, deadline())).toEqual(["observer_status"]);
+        for (const table of ["observer_status", "observer_transitions"]) {
+          await server.query(`drop table ${table}`, name);
+          const { missing } = await verify(client);
+          expect([missing.length, missing[0]]).toEqual([
+            1,
+            expect.stringMatching(new RegExp(`^there is no table ${table}`)),
+          ]);
+          expect(await createOwnTables(client, deadline())).toEqual([table]);
+        }
       });
 
       test("makes nothing where the role may not, and verifySchema() says what to run", async () => {
@@ -197,7 +215,7 @@ for (const version of [15, 18] as const) {
           const made = await Promise.all(
             Array.from({ length: 6 }, () => createOwnTables(connect(name), deadline())),
           );
-          expect(made.flat().sort()).toEqual(["observer_lease", "observer_status"]);
+          expect(made.flat().sort()).toEqual(["observer_lease", "observer_status", "observer_transitions"]);
         }
       });
     });
@@ -268,6 +286,13 @@ for (const version of [15, 18] as const) {
           problems: [],
           missing: [`${role} may not write observer_status${apply}`],
           hasStatusTable: false,
+          hasTransitionsTable: true,
+        });
+        expect(await withRights(`revoke insert on observer_transitions from ${role}`)).toMatchObject({
+          problems: [],
+          missing: [`${role} may not write observer_transitions${apply}`],
+          hasStatusTable: true,
+          hasTransitionsTable: false,
         });
         expect((await withRights(`grant update (phase, operation) on workspaces to ${role}`)).excess).toEqual(
           [`${role} may also update workspaces.phase, operation: use a role of its own${apply}`],

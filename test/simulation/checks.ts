@@ -94,6 +94,13 @@ export class Checks implements SaveWatcher {
         const unseen = write.observed[SOURCES[kind]] === undefined && !write.drop.includes(kind);
         if (unseen) this.fail("P6", `${write.id}: ${kind} changed without an observation of it`);
       }
+      const noted = write.transitions.filter(({ key }) => key === kind).length;
+      const expected = changed && !write.drop.includes(kind) ? 1 : 0;
+      if (noted !== expected && !edited(after, nowMs))
+        this.fail(
+          "transitions",
+          `${write.id}: ${kind} changed ${expected} times and is noted ${noted} times`,
+        );
     }
     this.#checkTruth(caller, write, after, begun);
     this.#checkObservedAt(write.id, after);

@@ -9,11 +9,13 @@ import { limits } from "../../src/observer/limits.ts";
 import type { WorkspaceId } from "../../src/observer/names.ts";
 import type {
   ConditionsStore,
+  KnownWorld,
   Leadership,
   Lease,
   LeaseAnswer,
   RowWrite,
   SaveOutcome,
+  Transition,
   WorkspaceRow,
 } from "../../src/observer/ports.ts";
 import type { Timeline } from "./clock.ts";
@@ -57,6 +59,9 @@ export class FakeDatabase {
   down: "error" | "hang" | null = null;
   /** A save holds the lease's row until it is over; whatever else needs that row waits. */
   #leaseFreeAtMs = 0;
+  known: KnownWorld = {};
+  /** As `observer_transitions` keeps them. */
+  readonly transitions: { id: WorkspaceId; instance: string; transition: Transition }[] = [];
 
   constructor(
     private readonly timeline: Timeline,
@@ -81,6 +86,11 @@ export class FakeDatabase {
           if (this.#isCurrent(lease)) this.lease!.expiresAt = this.now();
         }),
       now: (signal) => this.#call(caller, "now", signal, () => this.#tell()),
+      known: (signal) => this.#call(caller, "known", signal, () => this.known),
+      remember: (lease, known, signal) =>
+        this.#call(caller, "remember", signal, () => {
+          if (this.#isCurrent(lease)) this.known = { ...this.known, ...known };
+        }),
     };
   }
 
@@ -162,14 +172,19 @@ export class FakeDatabase {
     const epoch = (lease?.epoch ?? 0) + 1;
     this.lease = { holder, epoch, expiresAt: addMs(now, limits.leaseMs) };
     this.trace(`${holder} leads, epoch ${epoch}`);
-    return { kind: "held", lease: { scope: "workspaces", holder, epoch: String(epoch) }, now };
+    return {
+      kind: "held",
+      lease: { scope: "workspaces", holder, epoch: String(epoch) },
+      now,
+      known: this.known,
+    };
   }
 
   #renew(lease: Lease): LeaseAnswer {
     const now = this.#tell();
     if (!this.#isCurrent(lease)) return { kind: "standby", holder: "", now };
     this.lease!.expiresAt = addMs(now, limits.leaseMs);
-    return { kind: "held", lease, now };
+    return { kind: "held", lease, now, known: this.known };
   }
 
   #load(): WorkspaceRow[] {
@@ -247,6 +262,8 @@ export class FakeDatabase {
             observed: { ...without(stored), ...write.observed },
           };
       row.observedAt = write.observedAt;
+      for (const transition of write.transitions)
+        this.transitions.push({ id: write.id, instance: lease.holder, transition });
       this.watcher.wrote(caller, lease, write, before, row);
       written.push(write);
     }

@@ -162,7 +162,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "every write is a transition",
     file: "conditions.ts",
-    replace: [["return same && typeof before", "return !same && typeof before"]],
+    replace: [["return same && parseInstant(before)", "return !same && parseInstant(before)"]],
   },
   {
     name: "a listing that failed leaves its source busy",

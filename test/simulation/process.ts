@@ -109,6 +109,7 @@ export class ObserverProcess implements Caller {
               },
             )
           : null,
+        archivesIdentity: null,
       },
     });
     loop.run(this.#stop.signal).then(
@@ -157,7 +158,8 @@ export class ObserverProcess implements Caller {
       const [containers, volumes] = await Promise.all(calls);
       this.#answered("container", containers);
       this.#answered("volume", volumes);
-      return { containers, volumes };
+      // An engine that doesn't tell who it is: the count of what vanished has to do (P7).
+      return { containers, volumes, identity: null };
     } catch (cause) {
       other.abort();
       await Promise.allSettled(calls);

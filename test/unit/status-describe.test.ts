@@ -68,11 +68,13 @@ describe("describeView()", () => {
         hints: 40,
         events: 50,
         coalesced: 13,
+        drift_repaired: 6,
         wake_ups: 9,
         takeovers: 1,
       },
       orphans: { container: { count: 1, workspaces: ["x"] }, volume: none, archive: none },
       held: { container: none, volume: none, archive: none },
+      foreign: { engine: null, archives: null },
       deaths: { count: 0, latest: [] },
     });
   });

@@ -6,6 +6,7 @@ import { instant } from "../../src/observer/instant.ts";
 import type { CycleReport } from "../../src/observer/report.ts";
 import type { SourceHealth } from "../../src/observer/source.ts";
 import type { LinkHealth, ObserverView } from "../../src/observer/view.ts";
+import { ownWorld } from "../../src/observer/world.ts";
 
 export const build = { version: "1.2.3", commit: "abc1234" };
 
@@ -56,6 +57,7 @@ export const report = (changes: Partial<CycleReport> = {}): CycleReport => ({
   },
   changes: [],
   contested: [],
+  repaired: [],
   orphanChanges: [],
   operationInFlight: false,
   leaseLost: false,
@@ -85,6 +87,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
     stamped: 400,
     skipped: 5,
     fenced: 2,
+    driftRepaired: 6,
     hints: 40,
     events: 50,
     coalesced: 13,
@@ -92,6 +95,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
     takeovers: 1,
   },
   orphans: { container: [], volume: [], archive: [] },
+  foreign: ownWorld,
   deaths: [],
   held: { container: [], volume: [], archive: [] },
   ...changes,

@@ -2,10 +2,12 @@
  * Goal: the guard holds back what it must, row by row and kind by kind, and lets everything else through.
  * Method: tables and listings of a few workspaces, cycle after cycle.
  */
+
 import { describe, expect, test } from "bun:test";
 import { believe, type CycleMemory, emptyMemory } from "../../../src/observer/believe.ts";
 import type { WorkspaceRow } from "../../../src/observer/ports.ts";
 import type { Observation } from "../../../src/observer/source.ts";
+import { ownWorld } from "../../../src/observer/world.ts";
 import {
   archive,
   container,
@@ -38,7 +40,7 @@ const see = (
   engine: ReturnType<typeof engineListing> | null,
   memory: CycleMemory = emptyMemory,
   nowMs = 0,
-) => believe(table, engine && observation(engine), null, memory, guardConfig, nowMs);
+) => believe(table, engine && observation(engine), null, memory, ownWorld, guardConfig, nowMs, second(1));
 const remember = (world: ReturnType<typeof believe>): CycleMemory => ({ ...emptyMemory, ...world });
 
 describe("P7: believe()", () => {
@@ -103,9 +105,9 @@ describe("P7: believe()", () => {
   test("an answer that nobody took may have shown it all: the row starts anew", () => {
     const table = rows(6);
     const first = see(table, engineListing(), emptyMemory, 0);
-    const second = see(table, engineListing(), remember(first), 6_000);
+    const again = see(table, engineListing(), remember(first), 6_000);
     const unseen = { ...observation(engineListing()), afterUnseen: true };
-    const third = believe(table, unseen, null, remember(second), guardConfig, 12_000);
+    const third = believe(table, unseen, null, remember(again), ownWorld, guardConfig, 12_000, second(1));
     expect(third.held.container).toHaveLength(6);
   });
 
@@ -123,8 +125,10 @@ describe("P7: believe()", () => {
       observation(everything(6)),
       observation(listing()),
       emptyMemory,
+      ownWorld,
       guardConfig,
       0,
+      second(1),
     );
     expect(world.archive(table[0]!)).toBeNull();
     expect(world.pair(table[0]!)).not.toBeNull();
@@ -133,17 +137,32 @@ describe("P7: believe()", () => {
 
 test("P6: a source that didn't answer says nothing of any row", () => {
   const table = rows(2);
-  const world = believe(table, null, observation(listing([["w0", archive()]])), emptyMemory, guardConfig, 0);
+  const world = believe(
+    table,
+    null,
+    observation(listing([["w0", archive()]])),
+    emptyMemory,
+    ownWorld,
+    guardConfig,
+    0,
+    second(1),
+  );
   expect(world.pair(table[0]!)).toBeNull();
   expect(world.archive(table[0]!)?.archive).toEqual(archive());
   expect(world.archive(table[1]!)).toEqual({ stamp: second(1), archive: undefined });
 });
 
 test("resources without a row become orphans, per kind", () => {
-  const world = see([], everything(1));
-  const again = see([], everything(1), remember(world));
-  expect(again.orphanChanges.map(({ kind, appeared }) => [kind, appeared])).toEqual([
+  let memory = emptyMemory;
+  const appeared = [1, 2, 3, 4].map((at) => {
+    const engine = { ...observation(everything(1)), stamp: second(at) };
+    const world = believe([], engine, null, memory, ownWorld, guardConfig, 0, second(at));
+    memory = remember(world);
+    return world.orphanChanges.map((change) => [change.kind, change.appeared]);
+  });
+  const both = [
     ["container", [id("w0")]],
     ["volume", [id("w0")]],
-  ]);
+  ];
+  expect(appeared).toEqual([[], [], both as never, []]);
 });

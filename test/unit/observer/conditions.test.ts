@@ -34,12 +34,13 @@ describe("describeContainer()", () => {
 });
 
 test("reasonOf() capitalises every state, an unknown one too", () => {
-  expect(["created", "running", "paused", "hibernated", ""].map(reasonOf)).toEqual([
+  expect(["created", "running", "paused", "hibernated", "to be 2nd", "!"].map(reasonOf)).toEqual([
     "Created",
     "Running",
     "Paused",
     "Hibernated",
-    "",
+    "ToBeNd",
+    "Unknown",
   ]);
 });
 

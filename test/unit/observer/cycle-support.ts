@@ -8,6 +8,7 @@ import type {
   ArchiveSeen,
   ContainerDeath,
   ContainerSeen,
+  KnownWorld,
   Lease,
   LeaseAnswer,
   Listing,
@@ -32,13 +33,22 @@ export class CycleWorld {
   readonly saves: RowWrite[][] = [];
 
   now: () => Instant = () => addMs(second(100), this.timeline.nowMs);
-  renew = async (held: Lease): Promise<LeaseAnswer> => ({ kind: "held", lease: held, now: this.now() });
+  known: KnownWorld = {};
+  /** Who the engine says it is. */
+  identity: string | null = "one";
+  renew = async (held: Lease): Promise<LeaseAnswer> => ({
+    kind: "held",
+    lease: held,
+    now: this.now(),
+    known: this.known,
+  });
   load = async (): Promise<WorkspaceRow[]> => this.rows;
   save = async (writes: readonly RowWrite[]): Promise<SaveOutcome> => this.apply(writes);
   publish = async (): Promise<void> => {};
   listEngine = async (): Promise<EngineListing> => ({
     containers: listing(this.containers),
     volumes: listing(this.volumes),
+    identity: this.identity,
   });
   listArchives = async (): Promise<Listing<ArchiveSeen>> => listing(this.archives!);
   /** By container id. */
@@ -96,10 +106,14 @@ export class CycleWorld {
         report: async () => {},
       },
       leadership: {
-        acquire: async () => ({ kind: "held", lease, now: this.now() }),
+        acquire: async () => ({ kind: "held", lease, now: this.now(), known: {} }),
         renew: noted("renew", (held: Lease) => this.renew(held)),
         release: async () => {},
         now: noted("now", async () => this.now()),
+        known: noted("known", async () => this.known),
+        remember: noted("remember", async (_: Lease, known: KnownWorld) => {
+          this.known = { ...this.known, ...known };
+        }),
       },
       wake: { publish: noted("wake", () => this.publish()) },
       engine: {
@@ -126,6 +140,7 @@ export class CycleWorld {
                 deadlineMs: 120_000,
               },
             ),
+      archivesIdentity: this.archives === null ? null : "bucket",
     };
   }
 

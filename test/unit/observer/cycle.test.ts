@@ -22,6 +22,7 @@ const conditionsOf = (world: CycleWorld, text = "a") => world.rows.find((one) =>
 describe("runCycle()", () => {
   test("stamp, then list and load, then save, then wake", () => {
     const world = oneWorkspace();
+    world.known = { engine: "one", archives: "bucket" };
     const report = world.cycle();
     expect(world.calls[0]).toBe("renew");
     expect(world.calls.slice(1, 4).sort()).toEqual(["archives", "engine", "load"]);
@@ -217,6 +218,7 @@ describe("P5: a torn pair", () => {
     world.listAgain = async () => ({
       containers: listing(world.containers),
       volumes: listing([["a", volume()]]),
+      identity: "one",
     });
     world.cycle();
     expect(world.saves.map((writes) => writes.map((write) => String(write.id)))).toEqual([["b"], ["a"]]);
@@ -230,6 +232,7 @@ describe("P5: a torn pair", () => {
     world.listAgain = async () => ({
       containers: listing([["a", container({ containerId: `id${turn++}` })]]),
       volumes: listing(),
+      identity: "one",
     });
     const report = world.cycle();
     expect(report.counts.moving).toBe(1);

@@ -9,7 +9,7 @@ import { hasNewlyDied, type KnownDeath, learnDeaths, rememberDeaths } from "../.
 import { limits } from "../../../src/observer/limits.ts";
 import type { ContainerDeath } from "../../../src/observer/ports.ts";
 import { CycleWorld } from "./cycle-support.ts";
-import { container, id, row, volume } from "./support.ts";
+import { container, id, row, stampOf, volume } from "./support.ts";
 
 const exited = container({ state: "exited", exitCode: 137 });
 const death = (over: Partial<ContainerDeath> = {}): ContainerDeath => ({
@@ -96,7 +96,7 @@ describe("hasNewlyDied()", () => {
 });
 
 describe("composeContainer() without knowledge of its own", () => {
-  const stored = composeContainer(id("a"), exited, undefined, "t", death({ oomKilled: true }))!;
+  const stored = composeContainer(id("a"), exited, undefined, stampOf(1), death({ oomKilled: true }))!;
   test("keeps what the row remembers of the same end", () => {
     expect(composeContainer(id("a"), exited, stored, "u")).toEqual(stored);
   });

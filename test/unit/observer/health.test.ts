@@ -2,10 +2,12 @@
  * Goal: live and ready are ages of the last success, and every reason says what is wrong.
  * Method: views by hand, moved along in time.
  */
+
 import { describe, expect, test } from "bun:test";
 import { type HealthConfig, isLive, isReady, longestCycleMs } from "../../../src/observer/health.ts";
 import type { SourceHealth } from "../../../src/observer/source.ts";
 import type { LinkHealth, ObserverView } from "../../../src/observer/view.ts";
+import { ownWorld } from "../../../src/observer/world.ts";
 import { id } from "./support.ts";
 
 const config: HealthConfig = { idleIntervalMs: 10_000, listTimeoutMs: 5_000, writeTimeoutMs: 5_000 };
@@ -35,6 +37,7 @@ const view = (over: Partial<ObserverView> = {}): ObserverView => ({
   lastCycle: null,
   totals: {} as ObserverView["totals"],
   orphans: { container: [], volume: [], archive: [] },
+  foreign: ownWorld,
   deaths: [],
   held: { container: [], volume: [], archive: [] },
   ...over,

@@ -36,7 +36,7 @@ class LoopWorld extends CycleWorld {
   readonly log = recordingLog();
   readonly stop = new AbortController();
   readonly asked: string[] = [];
-  acquire = async (): Promise<LeaseAnswer> => ({ kind: "held", lease, now: this.now() });
+  acquire = async (): Promise<LeaseAnswer> => ({ kind: "held", lease, now: this.now(), known: {} });
   release = async (): Promise<void> => {};
   ended: "resolved" | unknown = null;
   readonly lookStartsMs: number[] = [];
@@ -161,7 +161,7 @@ describe("Loop", () => {
     expect(world.asked.length).toBeLessThanOrEqual(11);
     expect(loop.view()).toMatchObject({ role: "standby", leader: "other" });
     expect(world.lookStartsMs).toEqual([]);
-    world.acquire = async () => ({ kind: "held", lease, now: world.now() });
+    world.acquire = async () => ({ kind: "held", lease, now: world.now(), known: {} });
     world.timeline.advance(1_100);
     expect(loop.view().role).toBe("leader");
     expect(world.lookStartsMs).toHaveLength(1);
@@ -177,8 +177,8 @@ describe("Loop", () => {
     world.acquire = async () => ({ kind: "standby", holder: "other", now: world.now() });
     world.timeline.advance(5_000);
     expect(wakes()).toBe(before);
-    world.renew = async (held) => ({ kind: "held", lease: held, now: world.now() });
-    world.acquire = async () => ({ kind: "held", lease, now: world.now() });
+    world.renew = async (held) => ({ kind: "held", lease: held, now: world.now(), known: {} });
+    world.acquire = async () => ({ kind: "held", lease, now: world.now(), known: {} });
     world.timeline.advance(20_000);
     expect(wakes()).toBe(before + 1);
   });

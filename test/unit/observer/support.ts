@@ -42,7 +42,7 @@ export const listing = <Seen>(entries: Iterable<readonly [string, Seen]> = []): 
 export const engineListing = (
   containers: Iterable<readonly [string, ContainerSeen]> = [],
   volumes: Iterable<readonly [string, VolumeSeen]> = [],
-): EngineListing => ({ containers: listing(containers), volumes: listing(volumes) });
+): EngineListing => ({ containers: listing(containers), volumes: listing(volumes), identity: "one" });
 
 export const row = (
   text: string,

@@ -1,0 +1,151 @@
+// Planted bugs: executables that are built from a changed copy of the sources. Each has to be caught, or the checks of
+// this folder have no teeth. A text that is no longer found is an error: then the bug has to be planted anew.
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openScope } from "../services/scope.ts";
+import type { Violation } from "./check.ts";
+import { faultsNamed } from "./faults.ts";
+import { build } from "./observer.ts";
+import { replaceBetween } from "./report.ts";
+import { runFault } from "./run.ts";
+import { startWorld } from "./world.ts";
+
+interface Mutant {
+  readonly name: string;
+  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+  /** The fault that brings it to light, and how long it has to last. */
+  readonly fault: string;
+  readonly durationMs?: number;
+  /** A promise that must be found broken. */
+  readonly breaks: readonly string[];
+}
+
+const root = join(import.meta.dir, "../..");
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a failed list is an empty list",
+    changes: [
+      {
+        file: "src/adapters/docker.ts",
+        from: "transport.getJson(path, CONTAINERS_SCHEMA, look.signal)",
+        to: "transport.getJson(path, CONTAINERS_SCHEMA, look.signal).catch(() => [])",
+      },
+    ],
+    fault: "engine-containers-truncated",
+    // The guard doesn't believe it at once.
+    durationMs: 20_000,
+    breaks: ["P1"],
+  },
+  {
+    name: "no fence, and the epoch is ignored",
+    changes: [
+      {
+        file: "src/adapters/postgres-statements.ts",
+        from: "where (conditions #>> array['observed', fresh.source])",
+        to: "where false and (conditions #>> array['observed', fresh.source])",
+      },
+      {
+        file: "src/adapters/postgres-statements.ts",
+        from: "::bigint\n      returning epoch",
+        to: "::bigint or true\n      returning epoch",
+      },
+    ],
+    fault: "observer-paused-past-lease",
+    breaks: ["P3"],
+  },
+  {
+    name: "the second look is skipped",
+    changes: [
+      { file: "src/observer/cycle.ts", from: "pair !== null && isSuspicious(row, pair)", to: "false" },
+    ],
+    fault: "engine-lists-late",
+    durationMs: 25_000,
+    breaks: ["P5"],
+  },
+  {
+    name: "a late answer gets a new stamp",
+    changes: [
+      {
+        file: "src/observer/cycle.ts",
+        from: "if (taken === null || taken.stamp <= now) return taken;",
+        to: "if (taken === null || taken.stamp <= now) return taken && { ...taken, stamp: now };",
+      },
+    ],
+    fault: "engine-lists-late",
+    breaks: ["P1", "P2", "P5"],
+  },
+  {
+    name: "the guard is off",
+    changes: [
+      {
+        file: "src/observer/absence.ts",
+        from: "config.enabled && missing.length",
+        to: "false && missing.length",
+      },
+    ],
+    fault: "engine-replaced",
+    breaks: ["P1"],
+  },
+];
+
+/** @returns whether every one was caught */
+export async function runMutants(
+  seed: number,
+  only: readonly string[] | undefined,
+  write: boolean,
+): Promise<boolean> {
+  const rows: string[] = [];
+  let all = true;
+  for (const mutant of mutants.filter(({ fault }) => only?.includes(fault) ?? true)) {
+    const broken = await judge(mutant, seed);
+    const proof = broken.find(({ promise }) => mutant.breaks.includes(promise));
+    all &&= proof !== undefined;
+    console.log(`${proof ? "caught" : "MISSED"} ${mutant.name}: ${proof?.promise ?? "no promise broken"}`);
+    if (proof) console.log(`  ${proof.text}`);
+    else for (const { promise, text } of broken.slice(0, 3)) console.log(`  ${promise}: ${text}`);
+    rows.push(
+      `| ${mutant.name} | \`${mutant.fault}\` | ${proof === undefined ? "**missed**" : `${proof.promise}: ${firstLine(proof)}`} |`,
+    );
+  }
+  if (write)
+    await replaceBetween(
+      "mutants",
+      ["| planted bug | fault | caught by |", "|---|---|---|", ...rows].join("\n"),
+    );
+  return all;
+}
+
+const firstLine = ({ text }: Violation) => text.split("\n")[0]!;
+
+async function judge(mutant: Mutant, seed: number): Promise<readonly Violation[]> {
+  const scope = openScope("mutant");
+  const executable = plant(mutant, scope.folder);
+  const [fault] = faultsNamed([mutant.fault]);
+  const world = await startWorld(executable, seed);
+  try {
+    const { violations } = await runFault(world, fault!, { durationMs: mutant.durationMs });
+    return violations;
+  } finally {
+    await world.stop();
+    await scope.stop();
+  }
+}
+
+function plant(mutant: Mutant, folder: string): string {
+  mkdirSync(join(folder, "dev"));
+  for (const name of ["src", "package.json", "tsconfig.json", "dev/build.ts"])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  for (const { file, from, to } of mutant.changes) {
+    const text = readFileSync(join(folder, file), "utf8");
+    if (text.split(from).length !== 2)
+      throw new Error(`Cannot plant "${mutant.name}": ${file} does not have its text exactly once`);
+    // A function, since a text may hold what replace() takes for a pattern.
+    writeFileSync(
+      join(folder, file),
+      text.replace(from, () => to),
+    );
+  }
+  return build(folder, join(folder, "observer"));
+}

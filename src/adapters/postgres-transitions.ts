@@ -1,0 +1,22 @@
+/** The history of changes, bounded by age. They are written with the conditions themselves: postgres-statements.ts. */
+import type { Tx } from "./postgres-client.ts";
+
+/**
+ * Forgets the oldest transitions that are older than that, and says how many. In the order of their making, which needs
+ * no index of its own and touches no page twice. Owns `observer_transitions`.
+ */
+export async function forgetTransitions(tx: Tx, maxAgeMs: number, most: number): Promise<number> {
+  const [row] = await tx<{ forgotten: number }[]>`
+    with oldest as materialized (
+      select id from observer_transitions order by id limit ${most}::int
+    ),
+    forgotten as (
+      delete from observer_transitions
+       using oldest
+       where observer_transitions.id = oldest.id
+         and at < clock_timestamp() - ${maxAgeMs}::float8 * interval '1 millisecond'
+      returning 1
+    )
+    select count(*)::int as forgotten from forgotten`;
+  return row!.forgotten;
+}

@@ -1,0 +1,41 @@
+/** `observer explain`: what one workspace is, since when, why, what happened before, and how fresh that is. */
+import { systemClock } from "../adapters/clock.ts";
+import { PostgresClient } from "../adapters/postgres-client.ts";
+import { readWorkspace } from "../adapters/postgres-explain.ts";
+import type { Config } from "../config.ts";
+import { exitCode } from "../exit-codes.ts";
+import { withDeadline } from "../observer/deadline.ts";
+import { postgresOptions } from "../wire.ts";
+import { explanationText } from "./explain-text.ts";
+import { explain as explanationOf } from "./explanation.ts";
+import { print } from "./terminal.ts";
+
+export interface ExplainOptions {
+  readonly json: boolean;
+  /** Most transitions that are told. */
+  readonly limit: number;
+}
+
+/** Asks the database alone, so that it can be asked from anywhere. 1: there is no such workspace. */
+export async function explain(
+  config: Config,
+  id: string,
+  { json, limit }: ExplainOptions,
+  stop: AbortSignal,
+): Promise<number> {
+  const database = new PostgresClient(postgresOptions(config));
+  try {
+    const known = await withDeadline(
+      systemClock,
+      config.writeTimeoutMs,
+      "Cannot explain",
+      (signal) => readWorkspace(database, id, limit, signal),
+      stop,
+    );
+    const explanation = explanationOf(id, known);
+    await print(json ? JSON.stringify(explanation, null, 2) : explanationText(explanation));
+    return explanation.found ? exitCode.ok : exitCode.failed;
+  } finally {
+    await database.close();
+  }
+}
