@@ -14,8 +14,8 @@ const root = join(import.meta.dir, "..");
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
-    /** Only suites whose name starts with this. */
-    only: { type: "string" },
+    /** Only these suites, by name. */
+    only: { type: "string", multiple: true },
   },
 });
 
@@ -28,7 +28,7 @@ interface Suite {
   /** A folder of tests; without, the exit code is the one result. */
   readonly tests?: boolean;
   readonly quick?: boolean;
-  /** Runs at the same time as that suite: both only compute, and there are two cores. */
+  /** Runs at the same time as that suite: two that only compute, or two that mostly wait, share two cores well. */
   readonly beside?: string;
 }
 
@@ -47,7 +47,7 @@ const suites: readonly Suite[] = [
   { name: "unit", command: tests("unit"), tests: true, quick: true },
   { name: "simulation", command: tests("simulation/simulation.test.ts"), tests: true, quick: true },
   { name: "mutants", command: tests("simulation/mutants.test.ts"), tests: true, beside: "simulation" },
-  { name: "contract", command: tests("contract"), tests: true },
+  { name: "contract", command: tests("contract"), tests: true, beside: "integration" },
   { name: "integration", command: tests("integration"), tests: true },
   { name: "build", command: [process.execPath, "dev/build.ts"] },
   { name: "e2e", command: [...tests("e2e"), "--preload=./test/e2e/support-end.ts"], tests: true },
@@ -115,8 +115,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 const wanted = suites.filter(
-  ({ name, quick }) =>
-    (!values.quick || quick) && (values.only === undefined || name.startsWith(values.only)),
+  ({ name, quick }) => (!values.quick || quick) && (values.only?.includes(name) ?? true),
 );
 if (wanted.some(({ quick }) => !quick)) await ensureServices();
 
