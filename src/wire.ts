@@ -12,7 +12,7 @@ import type { Config } from "./config.ts";
 import type { EngineListing } from "./observer/absence.ts";
 import type { CycleParts } from "./observer/cycle.ts";
 import { limits } from "./observer/limits.ts";
-import { type HintSource, type Log, UnworkableError } from "./observer/ports.ts";
+import { type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
 import { Source, type SourceName } from "./observer/source.ts";
 
 export interface World {
@@ -42,7 +42,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
 
   const connection = postgresOptions(config);
   const database = new PostgresClient(connection);
-  const schema = { idType: "text", hasStatusTable: false, hasTransitionsTable: false };
+  const schema = { idType: "text", tellsChanges: false, hasStatusTable: false, hasTransitionsTable: false };
   const store = createConditionsStore({
     client: database,
     instance,
@@ -81,7 +81,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
       maxAgeMs: config.maxAgeMs,
       guard: config.guard,
     },
-    engineSource: new Source<EngineListing>("engine", (signal) => listEngine(engine, prefix, signal), {
+    engineSource: new Source<EngineListing>("engine", (signal) => listEngine(engine, prefix, { signal }), {
       ...sourceOptions,
       deadlineMs: listTimeoutMs,
     }),
@@ -92,6 +92,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
             ...sourceOptions,
             deadlineMs: limits.archiveListingMs,
           }),
+    lookAt: (look) => listEngine(engine, prefix, look),
     archivesIdentity: archivesIdentity(config),
   };
 
@@ -122,8 +123,8 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
 }
 
 /** The prefix is part of who it is: under another one the very same Engine shows another world. */
-async function listEngine(engine: DockerEngine, prefix: string, signal: AbortSignal): Promise<EngineListing> {
-  const { engineId, ...lists } = await engine.listBoth(prefix, signal);
+async function listEngine(engine: DockerEngine, prefix: string, look: Look): Promise<EngineListing> {
+  const { engineId, ...lists } = await engine.listBoth(prefix, look);
   return { ...lists, identity: engineId === null ? null : engineIdentity(engineId, prefix) };
 }
 
@@ -151,7 +152,7 @@ async function inspectSchema(
     throw new UnworkableError(`Cannot work with this database: ${findings.problems.join(". ")}`);
   }
   for (const reason of findings.missing) {
-    log.warn("schema.incomplete", "Goes on without a table of the Observer's own", { reason });
+    log.warn("schema.incomplete", "Goes on without something that it could use", { reason });
   }
   return findings;
 }

@@ -32,6 +32,8 @@ const AUDIT = `
 export interface ChaosDatabase {
   readonly server: Postgres;
   readonly sql: postgres.Sql;
+  /** Of the restricted role. */
+  readonly password: string;
   /** DATABASE_URL of the restricted role, by way of that port. */
   url(port: number, writer: string): string;
   insert(ids: readonly string[]): Promise<void>;
@@ -52,6 +54,11 @@ export async function createDatabase(server: Postgres, executable: string): Prom
   await server.createDatabase(DATABASE);
   await server.query(await runCommand([executable, "schema", "--role", ROLE]), DATABASE);
   await server.query(`alter role ${ROLE} password '${password}'; ${AUDIT}`, DATABASE);
+  return openDatabase(server, password);
+}
+
+/** One that is there already, for instance since its server is the copy of another. */
+export function openDatabase(server: Postgres, password: string): ChaosDatabase {
   const sql = postgres(server.url(DATABASE), {
     max: 3,
     onnotice: () => {},
@@ -67,6 +74,7 @@ export async function createDatabase(server: Postgres, executable: string): Prom
   return {
     server,
     sql,
+    password,
     url: (port, writer) =>
       `postgres://${ROLE}:${password}@127.0.0.1:${port}/${DATABASE}?application_name=${writer}`,
     async insert(ids) {

@@ -28,6 +28,8 @@ export interface Fault {
   readonly goesOn?: readonly ("containers" | "archives")[];
   /** Longest allowed time until the table is right and new again. Default 8 s. */
   readonly recoveryMs?: number;
+  /** At its end, before it is taken back: is the process live, and does it say that the table is not to be trusted? */
+  readonly unready?: boolean;
   /** Log events that prove that the fault was felt. */
   readonly felt?: readonly string[];
   /** How many instances may have ended in it. */

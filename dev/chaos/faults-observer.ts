@@ -1,11 +1,9 @@
 // Faults of the Observer's own processes: paused, killed, cut off, asked to end at a bad moment.
 import { waitFor } from "../services/wait.ts";
 import type { Context, Fault } from "./fault.ts";
+import { STOP_MS } from "./judge-processes.ts";
 import type { ObserverProcess } from "./observer.ts";
 import { type World, waitForLeader } from "./world.ts";
-
-/** SIGTERM to the end of the process; a noisy machine gets a second on top of what is promised. */
-const STOP_MS = 6_000;
 
 async function endsInTime(world: World, context: Context): Promise<void> {
   for (const { code, tookMs } of await world.stopObservers()) {
@@ -38,8 +36,10 @@ export const observerFaults: readonly Fault[] = [
     async run(world, context) {
       const leader = await waitForLeader(world);
       leader.signal("SIGSTOP");
-      await context.hold();
+      const [health] = await Promise.all([leader.health(), context.hold()]);
       leader.signal("SIGCONT");
+      if (health !== 1)
+        context.violation("P12", `\`observer health\` of a stopped process ended with ${health}`);
     },
   },
   {

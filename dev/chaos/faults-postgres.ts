@@ -36,6 +36,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "the server and all its backends SIGSTOP",
     promises: ["P3", "P12"],
     felt: ["database.down"],
+    unready: true,
     async run({ postgres }, context) {
       await postgres.pause();
       await context.hold();
@@ -104,6 +105,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "a proxy that accepts and passes nothing, for longer than a lease; then it passes it all",
     promises: ["P3", "P12"],
     felt: ["database.down"],
+    unready: true,
     durationMs: 8_000,
     async run({ proxies }, context) {
       proxies.postgres.freeze();
@@ -116,6 +118,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "connections are refused",
     promises: ["P12"],
     felt: ["database.down"],
+    unready: true,
     async run({ proxies }, context) {
       await proxies.postgres.refuse();
       proxies.postgres.cut();
@@ -135,6 +138,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "the whole table is held locked",
     promises: ["P3", "P12"],
     felt: ["database.down"],
+    unready: true,
     run: locking("lock table workspaces in access exclusive mode"),
   },
   {
@@ -142,6 +146,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "the row of the lease is held locked, for longer than a lease",
     promises: ["P3", "P12"],
     felt: ["database.down"],
+    unready: true,
     durationMs: 8_000,
     run: locking("select from observer_lease for update"),
   },
@@ -150,6 +155,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "all sessions are ended, and no connection is left for the role",
     promises: ["P12"],
     felt: ["database.down"],
+    unready: true,
     async run({ database }, context) {
       await database.sql.unsafe(`alter role ${ROLE} connection limit 0`);
       await database.terminateAll();
@@ -162,6 +168,7 @@ export const postgresFaults: readonly Fault[] = [
     what: "the server takes no writes",
     promises: ["P3", "P12"],
     felt: ["database.down"],
+    unready: true,
     async run({ database }, context) {
       const readOnly = async (value: string) => {
         await database.sql.unsafe(`alter system set default_transaction_read_only = ${value}`);

@@ -1,5 +1,4 @@
 // Faults of Redis and of the way to it: hints only make the next look come sooner.
-import { runCommand } from "../services/process.ts";
 import { waitFor } from "../services/wait.ts";
 import type { Fault } from "./fault.ts";
 import { ABSENT } from "./journal.ts";
@@ -55,31 +54,6 @@ export const redisFaults: readonly Fault[] = [
       redis.kill("SIGSTOP");
       await context.hold();
       redis.kill("SIGCONT");
-    },
-  },
-  {
-    name: "redis-hint-storm",
-    what: "20,000 hints as fast as they go",
-    promises: ["P8", "P10", "P12"],
-    ...GOES_ON,
-    // Not by way of a proxy: it would be the one to suffer.
-    settings: ({ redis }) => ({ REDIS_URL: redis.url }),
-    async run(world, context) {
-      const before = world.proxies.engine.requests;
-      const startedMs = performance.now();
-      const storm = runCommand([
-        "redis-benchmark",
-        ...["-p", String(world.redis.port), "-c", "4", "-P", "50", "-n", "20000", "-q"],
-        ...["publish", "ob:wake", "x"],
-      ]);
-      await context.hold();
-      await storm;
-      const looks = (world.proxies.engine.requests - before) / 2;
-      context.note(`${Math.round(looks)} looks`);
-      // Two lists each, and never two looks closer than 100 ms; second looks and inspections come on top.
-      const most = ((performance.now() - startedMs) / 100) * 2;
-      if (looks > most)
-        context.violation("P8", `${looks} looks in a storm of hints, at most ${most} were allowed`);
     },
   },
   {

@@ -15,7 +15,12 @@ const answering =
 const emptied = (page: string) =>
   page.replace(/<Contents>[\s\S]*<\/Contents>/, "").replace(/<KeyCount>\d+</, "<KeyCount>0<");
 
-const BREAKS = { promises: ["P1", "P6", "P12"], goesOn: ["containers"], felt: ["source.down"] } as const;
+const BREAKS = {
+  promises: ["P1", "P6", "P12"],
+  goesOn: ["containers"],
+  felt: ["source.down"],
+  unready: true,
+} as const;
 
 export const s3Faults: readonly Fault[] = [
   {

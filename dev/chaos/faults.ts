@@ -1,9 +1,12 @@
 import type { Fault } from "./fault.ts";
+import { crowdFaults } from "./faults-crowd.ts";
 import { engineFaults } from "./faults-engine.ts";
+import { hangFaults } from "./faults-hang.ts";
 import { observerFaults } from "./faults-observer.ts";
 import { postgresFaults } from "./faults-postgres.ts";
 import { redisFaults } from "./faults-redis.ts";
 import { s3Faults } from "./faults-s3.ts";
+import { stormFaults } from "./faults-storm.ts";
 
 export const faults: readonly Fault[] = [
   ...observerFaults.filter(({ name }) => name === "calm"),
@@ -11,6 +14,9 @@ export const faults: readonly Fault[] = [
   ...s3Faults,
   ...postgresFaults,
   ...redisFaults,
+  ...hangFaults,
+  ...stormFaults,
+  ...crowdFaults,
   ...observerFaults.filter(({ name }) => name !== "calm"),
 ];
 

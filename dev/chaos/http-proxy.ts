@@ -19,6 +19,9 @@ export interface HttpProxyOptions<Route extends string> {
   readonly stream?: Route;
 }
 
+/** A client that reads takes in a burst in milliseconds. */
+const INJECT_DEADLINE_MS = 2_000;
+
 /** Waits before the request is handed on and before the answer is: a listing that is late, and one that is old. */
 export type Delays<Route> = (route: Route) => { readonly beforeMs: number; readonly afterMs: number };
 
@@ -31,6 +34,8 @@ export class HttpProxy<Route extends string> {
   /** While true, nothing passes on a stream, though it stays open. */
   mute = false;
   requests = 0;
+  /** Told of each request's path with its query. */
+  onRequest: ((path: string) => void) | null = null;
   readonly #streams = new Set<ServerResponse>();
   #server: Server | null = null;
   #silent: NetServer | null = null;
@@ -72,6 +77,27 @@ export class HttpProxy<Route extends string> {
     await listen(this.#silent, this.options.listen);
   }
 
+  /**
+   * Says something more on every open stream, between what the server itself says.
+   * @returns on how many, once they have taken it in
+   */
+  async inject(text: string): Promise<number> {
+    const streams = [...this.#streams].filter((response) => !response.destroyed);
+    const taken = streams.map((response) => {
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const isGone = () => resolve(false);
+      // One that is cut in mid-write calls nobody back.
+      const timer = setTimeout(isGone, INJECT_DEADLINE_MS);
+      response.once("close", isGone);
+      response.write(text, (error) => resolve(!error));
+      return promise.finally(() => {
+        clearTimeout(timer);
+        response.off("close", isGone);
+      });
+    });
+    return (await Promise.all(taken)).filter(Boolean).length;
+  }
+
   cutStreams(): void {
     for (const response of this.#streams) response.req.socket.destroy();
   }
@@ -87,6 +113,7 @@ export class HttpProxy<Route extends string> {
     this.delays = null;
     this.rewriteHeaders = null;
     this.mute = false;
+    this.onRequest = null;
     this.target = this.options.target;
     await this.accept();
   }
@@ -102,6 +129,7 @@ export class HttpProxy<Route extends string> {
 
   async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests += 1;
+    this.onRequest?.(incoming.url ?? "/");
     const route = this.options.routeOf(incoming.url ?? "/");
     const fault = this.faults.take(route);
     const delays = this.delays?.(route);

@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the second look is skipped",
     changes: [
-      { file: "src/observer/cycle.ts", from: "pair !== null && isSuspicious(row, pair)", to: "false" },
+      { file: "src/observer/stages.ts", from: "pair !== null && isSuspicious(row, pair)", to: "false" },
     ],
     fault: "engine-lists-late",
     durationMs: 25_000,
@@ -86,6 +86,80 @@ export const mutants: readonly Mutant[] = [
     ],
     fault: "engine-replaced",
     breaks: ["P1"],
+  },
+  {
+    name: "the second look is skipped, with two hundred workspaces",
+    changes: [
+      { file: "src/observer/stages.ts", from: "pair !== null && isSuspicious(row, pair)", to: "false" },
+    ],
+    fault: "engine-lists-late-200",
+    breaks: ["P5"],
+  },
+  {
+    name: "hints and events are not held to the shortest interval",
+    changes: [
+      {
+        file: "src/observer/cadence.ts",
+        from: "cadence.lastStartMs + config.minIntervalMs",
+        to: "cadence.lastStartMs",
+      },
+    ],
+    fault: "engine-event-storm-injected",
+    breaks: ["P8"],
+  },
+  {
+    name: "a hint that comes in mid-cycle is forgotten at its end",
+    changes: [
+      {
+        file: "src/observer/cadence.ts",
+        from: "operationInFlight: seen.operationInFlight,\n    activeUntilMs",
+        to: "hinted: false, followUpMs: null, operationInFlight: seen.operationInFlight,\n    activeUntilMs",
+      },
+    ],
+    fault: "redis-hint-storm",
+    breaks: ["P8"],
+  },
+  {
+    name: "a descriptor is lost with each call to the Engine that is given up",
+    changes: [
+      {
+        file: "src/adapters/docker-transport.ts",
+        from: `throw failure(error, signal, "waiting for the Engine's answer");`,
+        to: `(await import("node:fs")).openSync("/dev/null"); throw failure(error, signal, "waiting for the Engine's answer");`,
+      },
+    ],
+    fault: "sources-hang-at-each-look",
+    breaks: ["P12"],
+  },
+  {
+    name: "a descriptor is lost with each client of the database that is given up",
+    changes: [
+      {
+        file: "src/adapters/postgres-client.ts",
+        from: "void sql.end({ timeout: graceMs / 1000 }).catch(() => {});",
+        to: `void import("node:fs").then((fs) => fs.openSync("/dev/null"));`,
+      },
+    ],
+    fault: "postgres-hangs-at-each-try",
+    breaks: ["P12"],
+  },
+  {
+    name: "a source that hangs is no reason not to be ready",
+    changes: [
+      {
+        file: "src/observer/health.ts",
+        from: "if (age !== null && age <= boundMs) continue;",
+        to: "if (age !== null) continue;",
+      },
+    ],
+    fault: "s3-page-hangs",
+    breaks: ["P12"],
+  },
+  {
+    name: "asked to end, it ends with an error",
+    changes: [{ file: "src/commands/run.ts", from: "return exitCode.ok;", to: "return exitCode.failed;" }],
+    fault: "redis-last-hint",
+    breaks: ["P12"],
   },
 ];
 

@@ -30,6 +30,13 @@ export function build(folder: string, path: string): string {
   return path;
 }
 
+export interface Ended {
+  readonly signal: NodeJS.Signals;
+  /** Null when it had to be killed. */
+  readonly code: number | null;
+  readonly tookMs: number;
+}
+
 export class ObserverProcess {
   readonly pid: number;
   readonly lines: LogLine[] = [];
@@ -37,15 +44,17 @@ export class ObserverProcess {
   mostFiles = 0;
   mostBytes = 0;
   stderr = "";
+  /** How it went when it was asked to end while it ran. */
+  ended: Ended | null = null;
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #read: Promise<unknown>;
   readonly #sampler: Timer;
 
   constructor(
     readonly instance: string,
-    executable: string,
-    folder: string,
-    settings: Settings,
+    private readonly executable: string,
+    private readonly folder: string,
+    private readonly settings: Settings,
   ) {
     this.#child = Bun.spawn([executable, "run"], {
       cwd: folder,
@@ -112,6 +121,7 @@ export class ObserverProcess {
   /** SIGTERM; null when it had to be killed. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<{ code: number | null; tookMs: number }> {
     const askedMs = performance.now();
+    const wasRunning = this.isRunning;
     this.#child.kill("SIGCONT");
     this.#child.kill(signal);
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 15_000);
@@ -120,7 +130,29 @@ export class ObserverProcess {
     clearInterval(this.#sampler);
     await this.#read;
     const code = this.#child.signalCode === null ? this.#child.exitCode : null;
-    return { code, tookMs: performance.now() - askedMs };
+    const tookMs = performance.now() - askedMs;
+    if (wasRunning) this.ended = { signal, code, tookMs };
+    return { code, tookMs };
+  }
+
+  /** The exit code of `observer health` for this instance. */
+  async health(): Promise<number | null> {
+    const url = this.lines.find((line) => line.event === "status.listening")?.url;
+    const child = Bun.spawn([this.executable, "health"], {
+      cwd: this.folder,
+      env: {
+        ...this.settings,
+        OBSERVER_LISTEN: new URL(String(url)).host,
+        [FOLDER_VARIABLE]: this.folder,
+      },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+      timeout: 10_000,
+      killSignal: "SIGKILL",
+    });
+    await child.exited;
+    return child.exitCode;
   }
 
   /** The status that a path of the endpoint answers with; 0 when it doesn't within two seconds. */

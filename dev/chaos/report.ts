@@ -8,9 +8,9 @@ const PAGE = join(import.meta.dir, "../../docs/reliability.md");
 const seconds = (ms: number | null) => (ms === null ? "never" : `${(ms / 1000).toFixed(1)} s`);
 
 export function describeOutcome(outcome: Outcome): string {
-  const { fault, recoveryMs, documents, deeds, seen, mostMegabytes, mostFiles, violations } = outcome;
+  const { fault, recoveryMs, documents, deeds, seen, growth, violations } = outcome;
   const head = `${violations.length === 0 ? "ok  " : "FAIL"} ${fault.name.padEnd(30)} right after ${seconds(recoveryMs).padStart(6)}`;
-  const line = `${head}  ${documents} documents, ${deeds} deeds, ${mostMegabytes} MB, ${mostFiles} files; ${seen || "nothing logged"}`;
+  const line = `${head}  ${documents} documents, ${deeds} deeds, ${growth || "another process"}; ${seen || "nothing logged"}`;
   const shown = violations.slice(0, 3).map(({ promise, text }) => `  ${promise}: ${text}`);
   const more = violations.length > 3 ? [`  and ${violations.length - 3} more`] : [];
   return [line, ...shown, ...more].join("\n");

@@ -5,7 +5,8 @@ import { IDS } from "./churn.ts";
 import { ROLE } from "./database.ts";
 import type { Context, Fault } from "./fault.ts";
 import type { Kind } from "./journal.ts";
-import type { ObserverProcess, Settings } from "./observer.ts";
+import { judgeEnds, judgeProcesses, judgeUnready, type Weight } from "./judge-processes.ts";
+import type { Settings } from "./observer.ts";
 import type { World } from "./world.ts";
 
 export interface Outcome {
@@ -18,6 +19,8 @@ export interface Outcome {
   readonly deeds: number;
   readonly mostFiles: number;
   readonly mostMegabytes: number;
+  /** Descriptors and memory of the one process that lived through it. */
+  readonly growth: string;
   readonly violations: readonly Violation[];
 }
 
@@ -27,8 +30,8 @@ const DEFAULT_RECOVERY_MS = 8_000;
 const RECOVERY_DEADLINE_MS = 40_000;
 /** P6: while one source fails, the others' stamps in the table are never older than this. */
 const SILENCE_MS = 5_000;
-const MOST_FILES = 120;
-const MOST_MEGABYTES = 400;
+/** No source is called too old before: three idle intervals, and the fault may take a while to bite. */
+const UNREADY_AFTER_MS = 6_000;
 const KINDS: readonly Kind[] = ["container", "volume", "archive"];
 
 let current: { readonly world: World; readonly settings: string; readonly seq: number } | undefined;
@@ -44,10 +47,11 @@ export async function runFault(world: World, fault: Fault, options: RunOptions =
   const violations: Violation[] = [];
   const notes: string[] = [];
   const settings = typeof fault.settings === "function" ? fault.settings(world) : (fault.settings ?? {});
+  const endedBefore = new Set(world.everStarted.filter(({ ended }) => ended !== null));
   const seq = await prepare(world, settings);
   const before = new Map(world.everStarted.map((observer) => [observer, observer.lines.length]));
   const [leader] = world.observers;
-  const filesBefore = leader?.weigh().files ?? 0;
+  const weightBefore = leader?.weigh() ?? null;
   for (const observer of world.observers) observer.mostFiles = observer.mostBytes = 0;
 
   const durationMs = options.durationMs ?? fault.durationMs ?? DEFAULT_DURATION_MS;
@@ -59,6 +63,7 @@ export async function runFault(world: World, fault: Fault, options: RunOptions =
     durationMs,
     async hold() {
       await Bun.sleep(durationMs);
+      if (fault.unready && durationMs >= UNREADY_AFTER_MS) violations.push(...(await judgeUnready(world)));
       churn.rest();
       restedMs = Date.now();
     },
@@ -112,7 +117,9 @@ export async function runFault(world: World, fault: Fault, options: RunOptions =
     if (JSON.stringify(line.error ?? "").includes('"stack"'))
       violations.push({ promise: "P12", text: `An error that was not foreseen: ${JSON.stringify(line)}` });
   }
-  violations.push(...(await judgeProcesses(world, filesBefore)));
+  const isSame = world.observers.length === 1 && world.observers[0] === leader;
+  violations.push(...(await judgeProcesses(world, isSame ? weightBefore : null)));
+  violations.push(...judgeEnds(world.everStarted.filter((observer) => !endedBefore.has(observer))));
   current = {
     world,
     settings: settingsText(fault.ends ? {} : settings),
@@ -121,6 +128,7 @@ export async function runFault(world: World, fault: Fault, options: RunOptions =
   return {
     fault,
     seen: [...notes, ...countEvents(lines.map(({ event }) => event))].join(", "),
+    growth: isSame && leader && weightBefore ? growthOf(weightBefore, leader.weigh()) : "",
     recoveryMs,
     documents: world.checker.checked - checked,
     deeds: churn.deeds - deeds,
@@ -162,10 +170,15 @@ async function prepare(world: World, settings: Settings): Promise<number> {
 /** Resolves with the time at which every row says what is so, with stamps from after that time. */
 async function waitRight(world: World, sinceMs: number): Promise<number> {
   const since = new Date(sinceMs).toISOString().replace("Z", "000Z");
+  return await waitRightOf(world, IDS, since);
+}
+
+/** @param since the oldest stamp that will do; the time at which they were all right */
+export async function waitRightOf(world: World, ids: readonly string[], since: string): Promise<number> {
   let wrong: readonly string[] = [];
   return await waitFor("the table to be right", RECOVERY_DEADLINE_MS, async () => {
     const rows = await world.database.rows();
-    wrong = IDS.flatMap((id) => {
+    wrong = ids.flatMap((id) => {
       const conditions = rows.get(id)?.conditions ?? {};
       const stamps = Object.values((conditions.observed ?? {}) as Record<string, string>);
       const old = stamps.length < 3 || stamps.some((stamp) => stamp < since);
@@ -182,33 +195,8 @@ async function waitRight(world: World, sinceMs: number): Promise<number> {
   });
 }
 
-async function judgeProcesses(world: World, filesBefore: number): Promise<Violation[]> {
-  const found: Violation[] = [];
-  const blame = (observer: ObserverProcess, text: string) =>
-    found.push({ promise: "P12", text: `Instance ${observer.instance}: ${text}` });
-  for (const observer of world.observers) {
-    if (!observer.isRunning) {
-      blame(observer, `it ended: ${observer.stderr || JSON.stringify(observer.lines.at(-1))}`);
-      continue;
-    }
-    const { files } = observer.weigh();
-    if (observer.mostFiles > MOST_FILES) blame(observer, `${observer.mostFiles} descriptors at most`);
-    if (filesBefore > 0 && files > filesBefore + 20)
-      blame(observer, `${files} descriptors are left, ${filesBefore} before`);
-    if (observer.mostBytes > MOST_MEGABYTES * 1e6) blame(observer, `${observer.mostBytes} bytes of memory`);
-    const health = await observer.ask("/healthz");
-    if (health.status !== 200) blame(observer, `/healthz says ${health.status} ${health.text}`);
-    const ready = await waitFor(
-      "/readyz",
-      10_000,
-      async () => (await observer.ask("/readyz")).status === 200,
-      200,
-    ).catch(async () => false);
-    if (!ready)
-      blame(observer, `/readyz says ${(await observer.ask("/readyz")).text}, yet the table is right`);
-  }
-  return found;
-}
+const growthOf = (before: Weight, after: Weight): string =>
+  `files ${before.files} → ${after.files}, MB ${Math.round(before.bytes / 1e6)} → ${Math.round(after.bytes / 1e6)}`;
 
 const TOLD = /^(source|database|channel|events|wake|guard|lease|second_look|workspace|status)\./;
 

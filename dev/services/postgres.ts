@@ -60,81 +60,91 @@ const superuser = { user: "postgres", password: "postgres" } as const;
 
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   return await inScope(`pg${options.version}`, async (scope) => {
-    const { folder } = scope;
     const passwords = options.passwords ?? false;
-    const programs = await reachablePrograms(options.version, folder);
-    await initialise(programs, folder, passwords);
-    const port = await freePort();
-    let daemon = await startServer(scope, programs, port, options);
-
-    const url = (database = "postgres", user: string = superuser.user, password?: string) => {
-      const secret = password ?? (user === superuser.user ? superuser.password : "");
-      const credentials = `${encodeURIComponent(user)}${secret === "" ? "" : `:${encodeURIComponent(secret)}`}`;
-      return `postgres://${credentials}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
-    };
-    const query = async (text: string, database?: string) => {
-      const sql = postgres(url(database), { max: 1, onnotice: () => {}, connect_timeout: 10 });
-      try {
-        const answer: unknown = await sql.unsafe(text).simple();
-        // Several statements answer with a list of results.
-        const rows = (
-          Array.isArray(answer) && Array.isArray(answer.at(-1)) ? answer.at(-1) : answer
-        ) as Iterable<Record<string, unknown>>;
-        return [...rows];
-      } finally {
-        await sql.end({ timeout: 1 });
-      }
-    };
-    const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-    const resume = () => {
-      for (const { pid } of processFamily(daemon.pid).reverse()) process.kill(pid, "SIGCONT");
-    };
-
-    return {
-      version: options.version,
-      host: "127.0.0.1",
-      port,
-      folder,
-      superuser,
-      passwords,
-      get pid() {
-        return daemon.pid;
-      },
-      url,
-      query,
-      async createDatabase(name) {
-        await query(`create database ${quoted(name)} template template0`);
-        return url(name);
-      },
-      async dropDatabase(name) {
-        await query(`drop database if exists ${quoted(name)} with (force)`);
-      },
-      kill: (signal) => void daemon.kill(signal),
-      async pause() {
-        daemon.kill("SIGSTOP");
-        // The postmaster first, so that it forks no more; a backend may still be on its way.
-        await waitFor("every backend to stop", 5_000, () => {
-          const running = processFamily(daemon.pid).filter((stat) => stat.state !== "T");
-          for (const stat of running) if (stat.pid !== daemon.pid) process.kill(stat.pid, "SIGSTOP");
-          return running.length === 0;
-        });
-      },
-      resume,
-      async restart({ mode = "fast", downMs = 0 } = {}) {
-        resume();
-        await daemon.stop({ signal: mode === "fast" ? "SIGINT" : "SIGQUIT" });
-        // Backends of a killed postmaster hold its shared memory, and a new one refuses to start.
-        await endProcesses(folder);
-        if (downMs > 0) await Bun.sleep(downMs);
-        daemon = await startServer(scope, programs, port, options);
-      },
-      stop: scope.stop,
-    };
+    const programs = await reachablePrograms(options.version, scope.folder);
+    await initialise(programs, scope.folder, passwords);
+    return await servePostgres(scope, programs, options);
   });
 }
 
+/** Starts a server on the data that is already in the scope's folder. */
+export async function servePostgres(
+  scope: Scope,
+  programs: string,
+  options: PostgresOptions,
+): Promise<Postgres> {
+  const { folder } = scope;
+  const passwords = options.passwords ?? false;
+  const port = await freePort();
+  let daemon = await startServer(scope, programs, port, options);
+
+  const url = (database = "postgres", user: string = superuser.user, password?: string) => {
+    const secret = password ?? (user === superuser.user ? superuser.password : "");
+    const credentials = `${encodeURIComponent(user)}${secret === "" ? "" : `:${encodeURIComponent(secret)}`}`;
+    return `postgres://${credentials}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  };
+  const query = async (text: string, database?: string) => {
+    const sql = postgres(url(database), { max: 1, onnotice: () => {}, connect_timeout: 10 });
+    try {
+      const answer: unknown = await sql.unsafe(text).simple();
+      // Several statements answer with a list of results.
+      const rows = (
+        Array.isArray(answer) && Array.isArray(answer.at(-1)) ? answer.at(-1) : answer
+      ) as Iterable<Record<string, unknown>>;
+      return [...rows];
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  };
+  const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+  const resume = () => {
+    for (const { pid } of processFamily(daemon.pid).reverse()) process.kill(pid, "SIGCONT");
+  };
+
+  return {
+    version: options.version,
+    host: "127.0.0.1",
+    port,
+    folder,
+    superuser,
+    passwords,
+    get pid() {
+      return daemon.pid;
+    },
+    url,
+    query,
+    async createDatabase(name) {
+      await query(`create database ${quoted(name)} template template0`);
+      return url(name);
+    },
+    async dropDatabase(name) {
+      await query(`drop database if exists ${quoted(name)} with (force)`);
+    },
+    kill: (signal) => void daemon.kill(signal),
+    async pause() {
+      daemon.kill("SIGSTOP");
+      // The postmaster first, so that it forks no more; a backend may still be on its way.
+      await waitFor("every backend to stop", 5_000, () => {
+        const running = processFamily(daemon.pid).filter((stat) => stat.state !== "T");
+        for (const stat of running) if (stat.pid !== daemon.pid) process.kill(stat.pid, "SIGSTOP");
+        return running.length === 0;
+      });
+    },
+    resume,
+    async restart({ mode = "fast", downMs = 0 } = {}) {
+      resume();
+      await daemon.stop({ signal: mode === "fast" ? "SIGINT" : "SIGQUIT" });
+      // Backends of a killed postmaster hold its shared memory, and a new one refuses to start.
+      await endProcesses(folder);
+      if (downMs > 0) await Bun.sleep(downMs);
+      daemon = await startServer(scope, programs, port, options);
+    },
+    stop: scope.stop,
+  };
+}
+
 /** The unprivileged user can't run what stands in a folder of root's own (/root); then a copy serves. */
-async function reachablePrograms(version: PostgresVersion, folder: string): Promise<string> {
+export async function reachablePrograms(version: PostgresVersion, folder: string): Promise<string> {
   const original = POSTGRES_FOLDERS[version];
   const program = join(original, "bin/postgres");
   if (!existsSync(program)) {

@@ -1,5 +1,6 @@
 /** The Engine's event stream, from bytes to hints. */
 import { parseContainerName, parseVolumeName } from "../observer/names.ts";
+import type { Subject } from "../observer/ports.ts";
 
 /** An event is less than 2 KB, unless somebody has put a novel into labels. */
 const LINE_LIMIT_CHARACTERS = 1024 * 1024;
@@ -61,36 +62,40 @@ const CHANGES_NOTHING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a line of the stream says that a listing may show something else now. What can't be understood is a
- * hint too; only what surely is about something else is not.
+ * What a line of the stream says that a listing may show otherwise now: nothing (an empty list), what some workspaces
+ * are (the list), or anything (null). What can't be understood may be about anything; only what surely is about
+ * something else is not.
  */
-export function isHint(line: string, prefix: string): boolean {
-  if (line.trim() === "") return false;
+export function subjectsOf(line: string, prefix: string): Subject[] | null {
+  if (line.trim() === "") return [];
   let event: unknown;
   try {
     event = JSON.parse(line);
   } catch {
-    return true;
+    return null;
   }
   const type = textAt(event, "Type");
   const action = textAt(event, "Action");
-  if (type === null || action === null) return true;
-  if (type !== "container" && type !== "volume") return false;
+  if (type === null || action === null) return null;
+  if (type !== "container" && type !== "volume") return [];
   // exec_die, "exec_start: sh -c true": health checks make three of them each time.
-  if (CHANGES_NOTHING.has(action) || action.startsWith("exec")) return false;
+  if (CHANGES_NOTHING.has(action) || action.startsWith("exec")) return [];
+  const actor = textAt(event, "Actor", "ID");
   if (type === "volume") {
-    const name = textAt(event, "Actor", "ID");
-    return name === null || parseVolumeName(name, prefix) !== null;
+    if (actor === null) return null;
+    const workspace = parseVolumeName(actor, prefix);
+    return workspace === null ? [] : [{ workspace, containerId: null }];
   }
   const names = [
     textAt(event, "Actor", "Attributes", "name"),
     // A rename takes a name away as well.
     textAt(event, "Actor", "Attributes", "oldName"),
   ].filter((name) => name !== null);
-  return (
-    names.length === 0 ||
-    names.some((name) => parseContainerName(name.startsWith("/") ? name : `/${name}`, prefix) !== null)
-  );
+  if (names.length === 0) return null;
+  return names.flatMap((name) => {
+    const workspace = parseContainerName(name.startsWith("/") ? name : `/${name}`, prefix);
+    return workspace === null ? [] : [{ workspace, containerId: actor }];
+  });
 }
 
 function textAt(value: unknown, ...path: readonly string[]): string | null {

@@ -1,5 +1,5 @@
 /**
- * The Engine's event stream as a source of hints (P9): it makes the next look come sooner, and nothing more.
+ * The Engine's event stream as a source of hints (P9): it tells where to look, and makes it sooner, and nothing more.
  *
  *   connecting ──headers──▶ listening (onUp) ──renewal──▶ connecting
  *       ▲ └────failed────┐      └──ended, failed──┐
@@ -8,7 +8,7 @@
  * An event in the instant between the headers and the Engine's own subscription is lost, which is legal.
  */
 import type { Clock, HintListener, HintSource } from "../observer/ports.ts";
-import { createLineSplitter, isHint } from "./docker-event-lines.ts";
+import { createLineSplitter, subjectsOf } from "./docker-event-lines.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
@@ -39,7 +39,7 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
   const versions = createVersionNegotiator(transport);
 
   /** One connection, from its first byte to its last. */
-  async function follow(onUp: () => void, onHint: () => void, signal: AbortSignal): Promise<StreamEnd> {
+  async function follow(listener: Omit<HintListener, "onDown">, signal: AbortSignal): Promise<StreamEnd> {
     const connection = new AbortController();
     const stop = () => connection.abort(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
@@ -57,10 +57,13 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
         renewing = true;
         connection.abort(new Error("the connection is renewed"));
       });
-      onUp();
+      listener.onUp();
       const splitLines = createLineSplitter();
       for await (const bytes of stream) {
-        if (splitLines(bytes).some((line) => line === null || isHint(line, prefix))) onHint();
+        const told = splitLines(bytes).map((line) => (line === null ? null : subjectsOf(line, prefix)));
+        const subjects = told.flatMap((each) => each ?? []);
+        if (told.includes(null)) listener.onHint();
+        else if (subjects.length > 0) listener.onHint(subjects);
       }
       throw new EngineFault("the Engine ended the event stream");
     } catch (cause) {
@@ -81,13 +84,16 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
     async listen(listener: HintListener, signal: AbortSignal): Promise<void> {
       let up: boolean | null = null;
       let pauseMs = BACKOFF_FIRST_MS;
-      const onUp = () => {
-        up = true;
-        listener.onUp();
+      const following: Omit<HintListener, "onDown"> = {
+        onHint: (subjects) => listener.onHint(subjects),
+        onUp: () => {
+          up = true;
+          listener.onUp();
+        },
       };
       while (!signal.aborted) {
         const startedMs = clock.monotonicMs();
-        const end = await follow(onUp, () => listener.onHint(), signal);
+        const end = await follow(following, signal);
         if (signal.aborted) return;
         if (end.kind === "renew") continue;
         // Told once, not at every try.

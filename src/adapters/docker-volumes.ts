@@ -4,7 +4,7 @@ import { parseVolumeName, storableText, type WorkspaceId } from "../observer/nam
 import type { Listing, VolumeSeen } from "../observer/ports.ts";
 import { EngineFault, excerpt } from "./docker-fault.ts";
 
-const VOLUME_SCHEMA = v.object({ Name: v.string(), Driver: v.string() });
+export const VOLUME_SCHEMA = v.object({ Name: v.string(), Driver: v.string() });
 
 export const VOLUMES_SCHEMA = v.object({
   Volumes: v.nullable(v.array(VOLUME_SCHEMA)),

@@ -21,7 +21,7 @@ import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
-import { collectVolumes, VOLUMES_SCHEMA } from "./docker-volumes.ts";
+import { collectVolumes, VOLUME_SCHEMA, VOLUMES_SCHEMA } from "./docker-volumes.ts";
 
 export { createDockerEvents, type DockerEventsOptions } from "./docker-events.ts";
 export type { DockerEndpoint } from "./docker-fault.ts";
@@ -50,9 +50,12 @@ export interface EngineLists {
 
 export interface DockerEngine extends InstanceController, VolumeProvider {
   /** Both lists at once, or neither: when one call fails, the others are aborted and waited for. */
-  listBoth(prefix: string, signal: AbortSignal): Promise<EngineLists>;
+  listBoth(prefix: string, look: Look): Promise<EngineLists>;
   info(signal: AbortSignal): Promise<EngineInfo>;
 }
+
+/** So many resources are asked for by their names, one call each. */
+const ASKED_BY_NAME = 4;
 
 const INFO_SCHEMA = v.object({
   ID: v.optional(v.string(), ""),
@@ -74,10 +77,45 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     }
   }
 
+  /**
+   * An Engine publishes an event while it still holds the container, and its list shows the new state when it lets go of
+   * it. An inspect waits for that. What it answers is of no interest, nor whether it is refused.
+   */
+  async function settled(apiVersion: string, containerId: string, signal: AbortSignal): Promise<void> {
+    const path = `/v${apiVersion}/containers/${encodeURIComponent(containerId)}/json`;
+    await transport.findJson(path, v.unknown(), signal).catch(() => {
+      signal.throwIfAborted();
+    });
+  }
+
+  /**
+   * A few volumes by their names, which costs an Engine next to nothing where a list costs all of its volumes. That is
+   * a proof of presence alone: null when one isn't found, or isn't told.
+   */
+  async function findVolumes(
+    apiVersion: string,
+    prefix: string,
+    { only, signal }: Look,
+  ): Promise<Listing<VolumeSeen> | null> {
+    if (only === undefined || only.size > ASKED_BY_NAME) return null;
+    const paths = [...only].map((id) => encodeURIComponent(volumeName(id, prefix)));
+    const volumes = await Promise.all(
+      paths.map((name) =>
+        transport.findJson(`/v${apiVersion}/volumes/${name}`, VOLUME_SCHEMA, signal).catch(() => {
+          signal.throwIfAborted();
+          return null;
+        }),
+      ),
+    );
+    const found = volumes.filter((volume) => volume !== null);
+    const listing = collectVolumes({ Volumes: found }, prefix, only);
+    return listing.byWorkspace.size === only.size ? listing : null;
+  }
+
   const engine: DockerEngine = {
-    async listBoth(prefix, signal) {
+    async listBoth(prefix, { signal, ...which }) {
       const others = new AbortController();
-      const look = { signal: AbortSignal.any([signal, others.signal]) };
+      const look = { ...which, signal: AbortSignal.any([signal, others.signal]) };
       const calls = [
         engine.listAll(prefix, look),
         engine.listVolumes(prefix, look),
@@ -102,6 +140,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       named("list containers", async () => {
         if (asksForNothing(look)) return NOTHING;
         const { apiVersion } = await versions.get(look.signal);
+        await Promise.all([...(look.after ?? [])].map((id) => settled(apiVersion, id, look.signal)));
         const filter = nameFilter(prefix, look.only && [...look.only].map((id) => containerName(id, prefix)));
         const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
         const containers = await transport.getJson(path, CONTAINERS_SCHEMA, look.signal);
@@ -112,6 +151,8 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       named("list volumes", async () => {
         if (asksForNothing(look)) return NOTHING;
         const { apiVersion } = await versions.get(look.signal);
+        const found = await findVolumes(apiVersion, prefix, look);
+        if (found !== null) return found;
         const filter = nameFilter(prefix, look.only && [...look.only].map((id) => volumeName(id, prefix)));
         const path = listPath(apiVersion, "volumes", {}, filter);
         return collectVolumes(await transport.getJson(path, VOLUMES_SCHEMA, look.signal), prefix, look.only);

@@ -7,6 +7,7 @@
  */
 import postgres from "postgres";
 import { DatabaseFault, databaseFault } from "./postgres-fault.ts";
+import type { Sql } from "./postgres-literals.ts";
 
 export interface PostgresOptions {
   /** Tried in this order; one that can't be reached or can't be written to is left for the next. */
@@ -22,23 +23,69 @@ export interface PostgresOptions {
   readonly timeoutMs: number;
 }
 
-export type Sql = postgres.Sql;
+export type Driver = postgres.Sql;
 export type Tx = postgres.TransactionSql;
+
+/** Asks one statement: its rows. */
+export type Ask = <Row extends object>(statement: Sql) => Promise<Row[]>;
 
 /** How long the server lets a transaction of ours stand open and silent: this process may be stopped in mid-write. */
 const IDLE_IN_TRANSACTION_MS = 2_000;
+/** Whatever the role's default is: the fence needs the row's latest version, not the snapshot's. */
+const BEGIN = "isolation level read committed";
 /** What is locked is skipped; this bounds the wait for the lease's own row, and for a lock on the whole table. */
 const LOCK_TIMEOUT_MS = 1_000;
 /** How long what else runs on a client that lost a connection may go on. */
 const RETIRED_MS = 1_000;
 
 export class PostgresClient {
-  #sql: Sql | null = null;
+  #sql: Driver | null = null;
   /** Index of the host in use. */
   #host = 0;
   #closed = false;
 
   constructor(private readonly options: PostgresOptions) {}
+
+  /**
+   * Asks one statement, in a transaction and under time-outs of its own: all of it is one message, which the server
+   * takes as one transaction, and one answer. Nothing of it can stay open when this process is stopped in the middle.
+   *
+   * @param action for the message of a fault: `Cannot load workspaces`
+   * @throws DatabaseFault
+   */
+  async ask<Row extends object>(action: string, signal: AbortSignal, statement: Sql): Promise<Row[]> {
+    const message = `${titled(action)} set transaction isolation level read committed; ${this.#timeouts}; ${statement.text}`;
+    const answers = await this.#guarded(action, signal, (driver) => driver.unsafe(message).simple());
+    return answers.at(-1) as unknown as Row[];
+  }
+
+  /** The same for several statements, each in a transaction of its own. */
+  asker(action: string, signal: AbortSignal): Ask {
+    return (statement) => this.ask(action, signal, statement);
+  }
+
+  /**
+   * As `ask`, for what must not be done any more once nobody waits for it: a frozen server, or a network, may deliver a
+   * message long after it was given up. So the commit is a message of its own, sent when the answer is there.
+   */
+  async write<Row extends object>(action: string, signal: AbortSignal, statement: Sql): Promise<Row[]> {
+    const message =
+      `${titled(action)} ${this.#timeouts}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS};` +
+      ` ${statement.text}`;
+    const answers = await this.#guarded(action, signal, (driver) =>
+      driver.begin(BEGIN, (tx) => tx.unsafe(message).simple()),
+    );
+    return answers.at(-1) as unknown as Row[];
+  }
+
+  writer(action: string, signal: AbortSignal): Ask {
+    return (statement) => this.write(action, signal, statement);
+  }
+
+  /** Set anew in each transaction, since a pooler in transaction mode keeps no session state. */
+  get #timeouts(): string {
+    return `set local statement_timeout = ${this.options.timeoutMs}; set local lock_timeout = ${LOCK_TIMEOUT_MS}`;
+  }
 
   /**
    * Runs statements in one short transaction, under the server's own time-outs as well. Those are set per
@@ -52,14 +99,12 @@ export class PostgresClient {
       action,
       signal,
       (sql) =>
-        // Read committed whatever the role's default is: the fence needs the row's latest version, not the snapshot's.
-        sql.begin("isolation level read committed", async (tx) => {
+        sql.begin(BEGIN, async (tx) => {
           // Executed here, or the driver would send it after the first statement of `work`: queries are lazy. Nobody
           // waits for its answer before `work` goes on; a failure of either ends the transaction.
           const timeouts = tx
             .unsafe(
-              `set local statement_timeout = ${this.options.timeoutMs}; set local lock_timeout = ${LOCK_TIMEOUT_MS};` +
-                ` set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`,
+              `${this.#timeouts}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`,
             )
             .execute();
           const [result] = await Promise.all([work(tx), timeouts]);
@@ -69,12 +114,12 @@ export class PostgresClient {
   }
 
   /** One statement in a transaction of its own, for what is too small to need time-outs on the server's side. */
-  async statement<T>(action: string, signal: AbortSignal, work: (sql: Sql) => Promise<T>): Promise<T> {
+  async statement<T>(action: string, signal: AbortSignal, work: (sql: Driver) => Promise<T>): Promise<T> {
     return this.#guarded(action, signal, work);
   }
 
   /** Where one host can't be asked, the next one is: each gets one try. */
-  async #guarded<T>(action: string, signal: AbortSignal, work: (sql: Sql) => Promise<T>): Promise<T> {
+  async #guarded<T>(action: string, signal: AbortSignal, work: (sql: Driver) => Promise<T>): Promise<T> {
     for (let triesLeft = this.options.hosts.length; ; triesLeft--) {
       if (this.#closed) throw new DatabaseFault(`${action}: the client is closed`, "CONNECTION_ENDED", false);
       if (signal.aborted) throw signal.reason;
@@ -92,7 +137,7 @@ export class PostgresClient {
     }
   }
 
-  async #attempt<T>(sql: Sql, signal: AbortSignal, work: (sql: Sql) => Promise<T>): Promise<T> {
+  async #attempt<T>(sql: Driver, signal: AbortSignal, work: (sql: Driver) => Promise<T>): Promise<T> {
     let abort: (() => void) | undefined;
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {
@@ -115,7 +160,7 @@ export class PostgresClient {
    * A client whose connection failed is not asked again: the driver would answer the next statement with the error
    * of the last one, and connect later and later.
    */
-  #retire(sql: Sql, graceMs: number, then: "same host" | "next host"): void {
+  #retire(sql: Driver, graceMs: number, then: "same host" | "next host"): void {
     if (this.#sql === sql) {
       this.#sql = null;
       if (then === "next host") this.#host = (this.#host + 1) % this.options.hosts.length;
@@ -163,6 +208,10 @@ export function clientOptions(
     },
   };
 }
+
+/** Whoever looks into `pg_stat_activity` sees the first thousand characters of a message: what it is for stands there. */
+const titled = (action: string): string =>
+  `/* observer: ${action.replace("Cannot ", "").replaceAll("*/", "")} */`;
 
 /** An error of a statement, after which the connection is as good as before. */
 export const isAnswer = (cause: unknown): boolean =>

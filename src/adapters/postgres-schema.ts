@@ -97,7 +97,8 @@ end $do$;`,
 end $do$;`
       : `grant usage on schema ${quoteIdentifier(schema)} to ${name};`,
     `revoke all on workspaces, observer_lease, observer_status, observer_transitions from ${name};`,
-    `grant select (${WORKSPACES_READ.join(", ")}) on workspaces to ${name};`,
+    // xmin: which transaction wrote a row last, so that a look reads only what changed.
+    `grant select (${WORKSPACES_READ.join(", ")}, xmin) on workspaces to ${name};`,
     `grant update (${WORKSPACES_WRITTEN.join(", ")}) on workspaces to ${name};`,
     `grant select, insert, update on observer_lease to ${name};`,
     `grant select, insert, update, delete on observer_status to ${name};`,

@@ -1,16 +1,21 @@
 /**
- * Every statement of a cycle, named and whole. Table names are unqualified: `search_path` decides.
+ * Every statement that writes, named and whole; reading the rows: postgres-rows.ts. Table names are unqualified: `search_path` decides.
  *
  * Stamps are text of one fixed width in UTC (instant.ts), so that `collate "C"` orders them in time and no stored
  * text, whoever wrote it, can fail a cast and with it the whole batch.
  */
 
+import type { JsonObject } from "../observer/conditions.ts";
 import { formatInstant } from "../observer/instant.ts";
 import type { KnownWorld, Lease, RowWrite, Transition } from "../observer/ports.ts";
-import type { Tx } from "./postgres-client.ts";
+import type { Ask } from "./postgres-client.ts";
+import { json, type Sql, sql, verbatim } from "./postgres-literals.ts";
 
-const NOW_TEXT = `to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-const STAMP = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+/** A time of the database, as text of the one fixed width. */
+export const utc = (expression: Sql): Sql =>
+  sql`to_char((${expression}) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const NOW_TEXT = utc(verbatim("clock_timestamp()"));
+const milliseconds = (ms: number): Sql => sql`${ms}::float8 * interval '1 millisecond'`;
 
 export interface LeaseRow {
   readonly holder: string;
@@ -22,108 +27,98 @@ export interface LeaseRow {
 
 /**
  * Takes the lease if there is none, or if it has expired. A lease that would live longer than any lease does comes
- * from before the database's clock went back; it must not block for that long. The first epoch is the time in
- * microseconds, so that none comes again after the row or the table was lost. Owns `observer_lease`.
+ * from before the database's clock went back; it must not block for that long. An epoch is no smaller than the time in
+ * microseconds, so that none comes again: not after the row or the table was lost, and not on a promoted standby that
+ * never heard of the last one. Owns `observer_lease`.
  */
 export async function acquireLease(
-  tx: Tx,
+  ask: Ask,
   scope: string,
   holder: string,
   leaseMs: number,
 ): Promise<LeaseRow> {
-  const ask = () => tx<LeaseRow[]>`
+  const statement = sql`
     with taken as (
       insert into observer_lease as lease (scope, holder, epoch, expires_at)
       values (${scope}, ${holder}, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-              clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond')
+              clock_timestamp() + ${milliseconds(leaseMs)})
       on conflict (scope) do update
-        set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
+        set holder = excluded.holder, epoch = greatest(lease.epoch + 1, excluded.epoch),
+            expires_at = excluded.expires_at
         where lease.expires_at <= clock_timestamp()
-           or lease.expires_at > clock_timestamp() + 2 * ${leaseMs}::float8 * interval '1 millisecond'
+           or lease.expires_at > clock_timestamp() + 2 * ${milliseconds(leaseMs)}
       returning holder, epoch, known
     )
-    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now, known from taken
+    select holder, epoch::text, true as mine, ${NOW_TEXT} as now, known from taken
     union all
-    select holder, epoch::text, false, ${tx.unsafe(NOW_TEXT)}, known
+    select holder, epoch::text, false, ${NOW_TEXT}, known
       from observer_lease where scope = ${scope} and not exists (select from taken)
     limit 1`;
   // A row that somebody else made while the first statement ran is not in its snapshot, but in the second's.
-  const row = (await ask())[0] ?? (await ask())[0];
+  const row = (await ask<LeaseRow>(statement))[0] ?? (await ask<LeaseRow>(statement))[0];
   if (row === undefined) throw new Error("observer_lease has no row after an insert: is it a table?");
   return row;
 }
 
+/**
+ * Reads the clock, and whether the epoch is still ours. Writes nothing, so it waits for no lock and costs no flush of
+ * the write-ahead log. Reads `observer_lease`.
+ */
+export async function confirmLease(ask: Ask, lease: Lease): Promise<LeaseRow> {
+  const [row] = await ask<LeaseRow>(sql`
+    select coalesce(holder, '') as holder, coalesce(epoch::text, '') as epoch, holder is not null as mine,
+           ${NOW_TEXT} as now, known
+      from (select) as always
+           left join observer_lease on scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`);
+  return row!;
+}
+
 /** Extends the lease if the epoch is still ours, and reads the clock. Owns `observer_lease.expires_at`. */
-export async function renewLease(tx: Tx, lease: Lease, leaseMs: number): Promise<LeaseRow> {
-  const [row] = await tx<LeaseRow[]>`
+export async function renewLease(ask: Ask, lease: Lease, leaseMs: number): Promise<LeaseRow> {
+  const [row] = await ask<LeaseRow>(sql`
     with renewed as (
       update observer_lease
-         set expires_at = clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond'
+         set expires_at = clock_timestamp() + ${milliseconds(leaseMs)}
        where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint
       returning holder, epoch, known
     )
-    select holder, epoch::text, true as mine, ${tx.unsafe(NOW_TEXT)} as now, known from renewed
+    select holder, epoch::text, true as mine, ${NOW_TEXT} as now, known from renewed
     union all
-    select '', '', false, ${tx.unsafe(NOW_TEXT)}, '{}' where not exists (select from renewed)`;
+    select '', '', false, ${NOW_TEXT}, '{}' where not exists (select from renewed)`);
   return row!;
 }
 
 /** Lets the lease expire at once, if it is still ours. */
-export async function releaseLease(tx: Tx, lease: Lease): Promise<void> {
-  await tx`
+export async function releaseLease(ask: Ask, lease: Lease): Promise<void> {
+  await ask(sql`
     update observer_lease set expires_at = clock_timestamp()
-     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`;
+     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`);
 }
 
-export async function readClock(tx: Tx): Promise<string> {
-  const [row] = await tx<{ now: string }[]>`select ${tx.unsafe(NOW_TEXT)} as now`;
+export async function readClock(ask: Ask): Promise<string> {
+  const [row] = await ask<{ now: string }>(sql`select ${NOW_TEXT} as now`);
   return row!.now;
 }
 
 /** Null without a lease row: nothing has been observed yet. */
-export async function readKnownWorld(tx: Tx, scope: string): Promise<unknown> {
-  const [row] = await tx<{ known: unknown }[]>`select known from observer_lease where scope = ${scope}`;
+export async function readKnownWorld(ask: Ask, scope: string): Promise<unknown> {
+  const [row] = await ask<{ known: unknown }>(sql`select known from observer_lease where scope = ${scope}`);
   return row?.known ?? null;
 }
 
 /** Adds to the known world if the lease is still ours. Owns `observer_lease.known`. */
-export async function rememberWorld(tx: Tx, lease: Lease, known: KnownWorld): Promise<void> {
-  await tx`
-    update observer_lease set known = known || ${tx.json(known as never)}
-     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`;
+export async function rememberWorld(ask: Ask, lease: Lease, known: KnownWorld): Promise<void> {
+  await ask(sql`
+    update observer_lease set known = known || ${json(known as JsonObject)}
+     where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint`);
 }
 
 /** An operator's word that the world may be another one; needs no lease, and whoever leads reads it at once. */
-export async function acceptWorld(tx: Tx, scope: string, known: KnownWorld): Promise<boolean> {
-  const rows = await tx`
-    update observer_lease set known = known || ${tx.json(known as never)} where scope = ${scope} returning scope`;
+export async function acceptWorld(ask: Ask, scope: string, known: KnownWorld): Promise<boolean> {
+  const rows = await ask(sql`
+    update observer_lease set known = known || ${json(known as JsonObject)} where scope = ${scope} returning scope`);
   return rows.length > 0;
 }
-
-export interface LoadedRow {
-  readonly id: string;
-  readonly in_flight: boolean;
-  readonly deleted: boolean;
-  readonly conditions: unknown;
-  readonly observed_at: string | null;
-}
-
-/**
- * Rows that are to be observed: those not deleted, and deleted ones that still show a resource, so that the WC can
- * see the deletion finish. Reads id, operation, deleted_at, conditions, observed_at.
- */
-export const loadWorkspaces = (tx: Tx): Promise<LoadedRow[]> =>
-  tx<LoadedRow[]>`
-    select id::text as id,
-           coalesce(operation::text, 'NONE') <> 'NONE' as in_flight,
-           deleted_at is not null as deleted,
-           conditions,
-           to_char(observed_at at time zone 'utc', ${tx.unsafe(STAMP)}) as observed_at
-      from workspaces
-     where deleted_at is null
-        or 'object' in (jsonb_typeof(conditions -> 'container'),
-                        jsonb_typeof(conditions -> 'volume'),
-                        jsonb_typeof(conditions -> 'archive'))`;
 
 export interface SavedRow {
   readonly leases: number;
@@ -144,7 +139,7 @@ export interface SavedRow {
  * @param withTransitions whether there is an `observer_transitions` to keep them in
  */
 export async function saveConditions(
-  tx: Tx,
+  ask: Ask,
   lease: Lease,
   leaseMs: number,
   idType: string,
@@ -159,7 +154,7 @@ export async function saveConditions(
     observed_at: write.observedAt === null ? null : formatInstant(write.observedAt),
     transitions: withTransitions ? write.transitions.map(transitionRecord) : [],
   }));
-  const noted = tx`,
+  const noted = sql`,
     noted as (
       insert into observer_transitions
              (at, workspace_id, condition, from_reason, to_reason, message, details, instance)
@@ -170,17 +165,17 @@ export async function saveConditions(
              jsonb_to_recordset(input.transitions) as fresh
              (at text, condition text, from_reason text, to_reason text, message text, details jsonb)
     )`;
-  const [row] = await tx<SavedRow[]>`
+  const [row] = await ask<SavedRow>(sql`
     with lease as (
       update observer_lease
-         set expires_at = clock_timestamp() + ${leaseMs}::float8 * interval '1 millisecond'
+         set expires_at = clock_timestamp() + ${milliseconds(leaseMs)}
        where scope = ${lease.scope} and epoch = ${lease.epoch}::bigint
       returning epoch
     ),
     input as materialized (
       select *
-        from jsonb_to_recordset(${tx.json(rows as never)}) as input
-             (id ${tx.unsafe(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text, transitions jsonb)
+        from jsonb_to_recordset(${json(rows)}) as input
+             (id ${verbatim(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text, transitions jsonb)
     ),
     target as materialized (
       select workspaces.id
@@ -205,15 +200,15 @@ export async function saveConditions(
          and not exists (
            select from jsonb_each_text(input.observed) as fresh (source, stamp)
             where (conditions #>> array['observed', fresh.source]) collate "C" > fresh.stamp
-              and (conditions #>> array['observed', fresh.source]) collate "C" <= ${tx.unsafe(NOW_TEXT)})
+              and (conditions #>> array['observed', fresh.source]) collate "C" <= ${NOW_TEXT})
       returning workspaces.id
-    )${rows.some(({ transitions }) => transitions.length > 0) ? noted : tx``}
+    )${rows.some(({ transitions }) => transitions.length > 0) ? noted : sql``}
     select (select count(*)::int from lease) as leases,
            (select coalesce(jsonb_agg(jsonb_build_object('id', input.id::text, 'fenced', target.id is not null)), '[]')
               from input
                    left join target on target.id = input.id
                    left join written on written.id = input.id
-             where written.id is null) as missed`;
+             where written.id is null) as missed`);
   return row!;
 }
 
@@ -227,13 +222,13 @@ const transitionRecord = ({ at, key, from, to, details }: Transition) => ({
 });
 
 /** This instance's row; rows of instances that were silent for a day are removed. Owns `observer_status`. */
-export async function reportStatus(tx: Tx, instance: string, status: unknown): Promise<void> {
-  await tx`
+export async function reportStatus(ask: Ask, instance: string, status: JsonObject): Promise<void> {
+  await ask(sql`
     with gone as (
       delete from observer_status
        where updated_at < clock_timestamp() - interval '1 day' and instance <> ${instance}
     )
     insert into observer_status (instance, updated_at, status)
-    values (${instance}, clock_timestamp(), ${tx.json(status as never)})
-    on conflict (instance) do update set updated_at = excluded.updated_at, status = excluded.status`;
+    values (${instance}, clock_timestamp(), ${json(status)})
+    on conflict (instance) do update set updated_at = excluded.updated_at, status = excluded.status`);
 }

@@ -1,12 +1,13 @@
 /** The history of changes, bounded by age. They are written with the conditions themselves: postgres-statements.ts. */
-import type { Tx } from "./postgres-client.ts";
+import type { Ask } from "./postgres-client.ts";
+import { sql } from "./postgres-literals.ts";
 
 /**
  * Forgets the oldest transitions that are older than that, and says how many. In the order of their making, which needs
  * no index of its own and touches no page twice. Owns `observer_transitions`.
  */
-export async function forgetTransitions(tx: Tx, maxAgeMs: number, most: number): Promise<number> {
-  const [row] = await tx<{ forgotten: number }[]>`
+export async function forgetTransitions(ask: Ask, maxAgeMs: number, most: number): Promise<number> {
+  const [row] = await ask<{ forgotten: number }>(sql`
     with oldest as materialized (
       select id from observer_transitions order by id limit ${most}::int
     ),
@@ -17,6 +18,6 @@ export async function forgetTransitions(tx: Tx, maxAgeMs: number, most: number):
          and at < clock_timestamp() - ${maxAgeMs}::float8 * interval '1 millisecond'
       returning 1
     )
-    select count(*)::int as forgotten from forgotten`;
+    select count(*)::int as forgotten from forgotten`);
   return row!.forgotten;
 }

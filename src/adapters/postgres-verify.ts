@@ -16,6 +16,8 @@ export interface SchemaFindings {
   readonly problems: readonly string[];
   /** The type of `workspaces.id`, as the catalog spells it. */
   readonly idType: string;
+  /** Whether `workspaces.xmin` may be read, and tells what changed. */
+  readonly tellsChanges: boolean;
   readonly hasStatusTable: boolean;
   readonly hasTransitionsTable: boolean;
   /** What it does without. */
@@ -85,6 +87,11 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
            has_column_privilege(attrelid, attnum, 'UPDATE') as may_update
       from pg_catalog.pg_attribute
      where attrelid = to_regclass('workspaces') and attnum > 0 and not attisdropped`;
+  // Of a view or a foreign table rows have no such column, and before PostgreSQL 13 a snapshot has no 64-bit form.
+  const [changes] = await tx<{ are_told: boolean }[]>`
+    select case when relkind in ('r', 'p') and current_setting('server_version_num')::int >= 130000
+                then has_column_privilege(oid, 'xmin', 'SELECT') else false end as are_told
+      from pg_catalog.pg_class where oid = to_regclass('workspaces')`;
   const [server] = await tx<{ place: string; role: string; version: string; read_only: boolean }[]>`
     select current_database() || ', search_path ' || current_setting('search_path') as place,
            current_user::text as role,
@@ -118,6 +125,9 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
   if (!transitions)
     missing.push(`there is no table observer_transitions, so what changed is in the log only; ${APPLY}`);
   else if (!hasTransitionsTable) missing.push(`${role} may not write observer_transitions; ${GRANT}`);
+  const tellsChanges = changes?.are_told ?? false;
+  if (!tellsChanges)
+    missing.push(`${role} may not select workspaces.xmin, so every look reads the whole table; ${GRANT}`);
   const writable = columns
     .filter(({ name, may_update }) => may_update && !(WORKSPACES_WRITTEN as readonly string[]).includes(name))
     .map(({ name }) => name);
@@ -134,6 +144,7 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
     missing,
     excess,
     idType: columns.find(({ name }) => name === "id")?.type ?? "text",
+    tellsChanges,
     hasStatusTable,
     hasTransitionsTable,
   };

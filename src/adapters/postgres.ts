@@ -4,7 +4,7 @@
 import type { JsonObject } from "../observer/conditions.ts";
 import { type Instant, parseInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
-import { parseWorkspaceId, type WorkspaceId } from "../observer/names.ts";
+import type { WorkspaceId } from "../observer/names.ts";
 import type {
   Clock,
   ConditionsStore,
@@ -13,15 +13,14 @@ import type {
   LeaseAnswer,
   RowWrite,
   SaveOutcome,
-  WorkspaceRow,
 } from "../observer/ports.ts";
 import { isAnswer, type PostgresClient } from "./postgres-client.ts";
 import { DatabaseFault } from "./postgres-fault.ts";
+import { loadAllWorkspaces, loadSomeWorkspaces, loadWorkspaces } from "./postgres-rows.ts";
 import {
   acquireLease,
+  confirmLease,
   type LeaseRow,
-  type LoadedRow,
-  loadWorkspaces,
   readClock,
   readKnownWorld,
   releaseLease,
@@ -40,6 +39,8 @@ export interface PostgresStoreOptions {
   readonly schema: {
     /** The type of `workspaces.id`, as the catalog spells it. */
     readonly idType: string;
+    /** Whether `workspaces.xmin` may be read, and so what changed be told from what did not. */
+    readonly tellsChanges: boolean;
     /** Whether `observer_status` is there to write to. */
     readonly hasStatusTable: boolean;
     /** Whether `observer_transitions` is there to keep what changed. */
@@ -90,23 +91,26 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
     const nowMs = transitions.clock.monotonicMs();
     if (nowMs < forgetAtMs) return;
     forgetAtMs = nowMs + FORGET_EVERY_MS;
-    const forgotten = await client.transaction("Cannot forget old transitions", signal, (tx) =>
-      forgetTransitions(tx, transitions.maxAgeMs, FORGET_MOST),
-    );
+    const ask = client.asker("Cannot forget old transitions", signal);
+    const forgotten = await forgetTransitions(ask, transitions.maxAgeMs, FORGET_MOST);
     if (forgotten === FORGET_MOST) forgetAtMs = nowMs;
   }
 
   return {
-    async load(signal) {
-      const rows = await client.transaction("Cannot load workspaces", signal, loadWorkspaces);
-      return rows.flatMap(parseRow);
+    load(since, signal) {
+      const ask = client.asker("Cannot load workspaces", signal);
+      return schema.tellsChanges
+        ? loadWorkspaces(ask, since, schema.idType)
+        : loadAllWorkspaces(ask, schema.idType);
     },
 
+    loadOnly: (ids, signal) =>
+      loadSomeWorkspaces(client.asker("Cannot load workspaces", signal), ids, schema.idType),
+
     async save(lease, writes, signal) {
+      const ask = client.writer("Cannot write conditions", signal);
       const write = (keep: boolean) =>
-        client.transaction("Cannot write conditions", signal, (tx) =>
-          saveConditions(tx, lease, limits.leaseMs, schema.idType, writes, keep),
-        );
+        saveConditions(ask, lease, limits.leaseMs, schema.idType, writes, keep);
       const hasNews = writes.some((one) => one.transitions.length > 0);
       const saved =
         hasNews && schema.hasTransitionsTable ? await keepingTransitions(write) : await write(false);
@@ -115,9 +119,7 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
 
     async report(status: JsonObject, signal) {
       if (schema.hasStatusTable) {
-        await client.transaction("Cannot write observer_status", signal, (tx) =>
-          reportStatus(tx, instance, status),
-        );
+        await reportStatus(client.asker("Cannot write observer_status", signal), instance, status);
       }
       if (schema.hasTransitionsTable) await forgetSome(signal);
     },
@@ -138,53 +140,32 @@ function outcomeOf(
   return { kind: "saved", written, skipped, fenced };
 }
 
-/** An id that no resource can be named after (one with a slash, say) can't be observed, so its row is left alone. */
-function parseRow(row: LoadedRow): WorkspaceRow[] {
-  const id = parseWorkspaceId(row.id);
-  if (id === null) return [];
-  const isObject =
-    typeof row.conditions === "object" && row.conditions !== null && !Array.isArray(row.conditions);
-  return [
-    {
-      id,
-      operationInFlight: row.in_flight,
-      deleted: row.deleted,
-      conditions: isObject ? (row.conditions as JsonObject) : {},
-      observedAt: parseInstant(row.observed_at),
-    },
-  ];
-}
-
 export function createLeadership(client: PostgresClient, holder: string): Leadership {
   return {
     async acquire(signal) {
-      return leaseAnswer(
-        await client.transaction("Cannot ask for the lease", signal, (tx) =>
-          acquireLease(tx, SCOPE, holder, limits.leaseMs),
-        ),
-      );
+      const ask = client.writer("Cannot ask for the lease", signal);
+      return leaseAnswer(await acquireLease(ask, SCOPE, holder, limits.leaseMs));
+    },
+    async confirm(lease, signal) {
+      return leaseAnswer(await confirmLease(client.asker("Cannot confirm the lease", signal), lease));
     },
     async renew(lease, signal) {
-      return leaseAnswer(
-        await client.transaction("Cannot renew the lease", signal, (tx) =>
-          renewLease(tx, lease, limits.leaseMs),
-        ),
-      );
+      const ask = client.asker("Cannot renew the lease", signal);
+      return leaseAnswer(await renewLease(ask, lease, limits.leaseMs));
     },
     async release(lease, signal) {
-      await client.transaction("Cannot hand the lease over", signal, (tx) => releaseLease(tx, lease));
+      await releaseLease(client.asker("Cannot hand the lease over", signal), lease);
     },
     async remember(lease, known, signal) {
-      await client.transaction("Cannot note which world is observed", signal, (tx) =>
-        rememberWorld(tx, lease, known),
-      );
+      await rememberWorld(client.asker("Cannot note which world is observed", signal), lease, known);
     },
     async now(signal) {
-      return instantOf(await client.transaction("Cannot read the database's clock", signal, readClock));
+      return instantOf(await readClock(client.asker("Cannot read the database's clock", signal)));
     },
     async known(signal) {
-      const action = "Cannot read which world is observed";
-      return knownOf(await client.transaction(action, signal, (tx) => readKnownWorld(tx, SCOPE)));
+      return knownOf(
+        await readKnownWorld(client.asker("Cannot read which world is observed", signal), SCOPE),
+      );
     },
   };
 }

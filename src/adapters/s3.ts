@@ -7,13 +7,15 @@
  *
  * The access key needs s3:ListBucket on the bucket and nothing else.
  */
+import { Readable } from "node:stream";
 import { ListObjectsV2Command, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { WorkspaceId } from "../observer/names.ts";
 import type { ArchiveProvider, ArchiveSeen, Listing, Look } from "../observer/ports.ts";
-import { boundedBody, forEachOf, withDeadline } from "./s3-calls.ts";
+import { boundedBody, forEachOf, readText, withDeadline } from "./s3-calls.ts";
+import { cutContents } from "./s3-contents.ts";
 import { archivesError, type StoreContext } from "./s3-errors.ts";
 import { newestArchives } from "./s3-newest.ts";
-import { pageSequence, type StoredObject } from "./s3-page.ts";
+import { type ListEntry, pageSequence, type StoredObject } from "./s3-page.ts";
 
 export interface S3ArchivesOptions {
   readonly bucket: string;
@@ -52,6 +54,9 @@ export interface StoreIdentity {
   readonly endpoint: string | null;
 }
 
+/** The entries that were cut out of an answer before the SDK parsed it, by the call's context. */
+const cutEntries = new WeakMap<object, readonly ListEntry[]>();
+
 /** Prefixes that are listed at the same time in a look at some workspaces. */
 const PARALLEL_PREFIXES = 8;
 /** A page of 1,000 keys of 1 KiB, every character escaped, is smaller. */
@@ -76,7 +81,19 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
       ...(token === null ? {} : { ContinuationToken: token }),
       ...(keys === undefined ? {} : { MaxKeys: keys }),
     });
-    return await withDeadline(pageTimeoutMs, signal, (abortSignal) => client.send(command, { abortSignal }));
+    let context: object = {};
+    command.middlewareStack.add(
+      (next, own) => (args) => {
+        context = own;
+        return next(args);
+      },
+      { step: "initialize", name: "ownContext" },
+    );
+    const answer = await withDeadline(pageTimeoutMs, signal, (abortSignal) =>
+      client.send(command, { abortSignal }),
+    );
+    const entries = cutEntries.get(context);
+    return entries === undefined ? answer : { ...answer, Contents: entries };
   }
 
   /** Every object below the prefix, in order of keys; resolves only when all were seen. */
@@ -159,13 +176,21 @@ function createClient(options: S3ArchivesOptions): S3Client {
   else if (endpoint !== null) config.region = "us-east-1";
   const client = new S3Client(config);
   client.middlewareStack.add(
-    (next) => async (args) => {
+    (next, context) => async (args) => {
       const result = await next(args);
-      const response = result.response as { body?: unknown };
-      response.body = boundedBody(response.body, MAX_PAGE_BYTES);
+      const response = result.response as { body?: unknown; statusCode?: number };
+      cutEntries.delete(context);
+      if (response.statusCode !== 200 || !(response.body instanceof Readable)) {
+        response.body = boundedBody(response.body, MAX_PAGE_BYTES);
+        return result;
+      }
+      const page = await readText(response.body, MAX_PAGE_BYTES);
+      const cut = cutContents(page);
+      if (cut !== null) cutEntries.set(context, cut.entries);
+      response.body = new TextEncoder().encode(cut?.rest ?? page);
       return result;
     },
-    { step: "deserialize", priority: "low", name: "boundedBody" },
+    { step: "deserialize", priority: "low", name: "cutContents" },
   );
   return client;
 }

@@ -24,9 +24,7 @@ export async function accept(config: Config, source: SourceName, stop: AbortSign
       identify(config, world, source, signal),
     );
     const before = (await ask("Cannot read which world is observed", (signal) =>
-      world.database.transaction("Cannot read which world is observed", signal, (tx) =>
-        readKnownWorld(tx, SCOPE),
-      ),
+      readKnownWorld(world.database.asker("Cannot read which world is observed", signal), SCOPE),
     )) as Record<string, unknown> | null;
     const known = before?.[source];
     if (known === seen) {
@@ -34,9 +32,9 @@ export async function accept(config: Config, source: SourceName, stop: AbortSign
       return exitCode.ok;
     }
     const accepted = await ask("Cannot note which world is observed", (signal) =>
-      world.database.transaction("Cannot note which world is observed", signal, (tx) =>
-        acceptWorld(tx, SCOPE, { [source]: seen }),
-      ),
+      acceptWorld(world.database.asker("Cannot note which world is observed", signal), SCOPE, {
+        [source]: seen,
+      }),
     );
     if (!accepted) {
       await print("Nothing to accept: nothing has been observed yet, so the first world is taken as it is.");

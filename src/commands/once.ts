@@ -35,7 +35,8 @@ export async function once(config: Config, options: OnceOptions, stop: AbortSign
     );
     const lease = options.dryRun ? null : await takeLease(world, config, stop);
     const seen = recording(world.cycle);
-    const report = await runCycle(seen.parts, emptyMemory, {
+    const memory = emptyMemory();
+    const report = await runCycle(seen.parts, memory, {
       lease,
       kind: "look",
       horizonMs: config.cadence.idleIntervalMs,
@@ -79,7 +80,6 @@ async function release(world: World, lease: Lease): Promise<void> {
 /** What passed through the ports, kept for printing. */
 interface Recording {
   readonly parts: CycleParts;
-  rows: readonly WorkspaceRow[];
   engine: EngineListing | null;
   archives: Listing<ArchiveSeen> | null;
 }
@@ -93,17 +93,8 @@ function recording(parts: CycleParts): Recording {
     recordTake(parts.archiveSource, (value) => {
       seen.archives = value;
     });
-  const store = {
-    ...parts.store,
-    load: async (signal: AbortSignal) => {
-      const rows = await parts.store.load(signal);
-      seen.rows = rows;
-      return rows;
-    },
-  };
   const seen: Recording = {
-    parts: { ...parts, store, engineSource, archiveSource },
-    rows: [],
+    parts: { ...parts, engineSource, archiveSource },
     engine: null,
     archives: null,
   };
@@ -120,6 +111,9 @@ function recordTake<T>(source: Source<T>, keep: (value: T) => void): Source<T> {
   return source;
 }
 
+const rowsOf = (report: CycleReport): WorkspaceRow[] =>
+  [...report.memory.rows.values()].map(({ row }) => row);
+
 function failuresOf(report: CycleReport, parts: CycleParts): string[] {
   const sources = [parts.engineSource, parts.archiveSource].flatMap((source) =>
     source?.health.lastError ? [source.health.lastError] : [],
@@ -135,7 +129,7 @@ function asJson(report: CycleReport, seen: Recording, failures: readonly string[
     observed_at: report.stamp === null ? null : formatInstant(report.stamp),
     failures,
     counts: report.counts,
-    workspaces: seen.rows.map(({ id, deleted }) => ({
+    workspaces: rowsOf(report).map(({ id, deleted }) => ({
       id,
       deleted,
       ...(seen.engine && {
@@ -146,13 +140,13 @@ function asJson(report: CycleReport, seen: Recording, failures: readonly string[
     })),
     changes: report.changes.map(({ workspaceId, key, from, to }) => ({ workspaceId, key, from, to })),
     held: report.memory.held,
-    orphans: orphansOf(seen),
+    orphans: orphansOf(report, seen),
   };
 }
 
 /** Seen once is enough here: nobody is told but the person who asked. */
-function orphansOf(seen: Recording) {
-  const ids = new Set(seen.rows.map(({ id }) => id));
+function orphansOf(report: CycleReport, seen: Recording) {
+  const ids = new Set(rowsOf(report).map(({ id }) => id));
   const without = (listing: Listing<unknown> | undefined | null) =>
     [...(listing?.byWorkspace.keys() ?? [])].filter((id) => !ids.has(id));
   return {
@@ -169,14 +163,14 @@ function asText(
   options: OnceOptions,
 ): string {
   const changes = Map.groupBy(report.changes, ({ workspaceId }) => workspaceId);
-  const rows = seen.rows.map(({ id }) => [
+  const rows = rowsOf(report).map(({ id }) => [
     printable(id),
     containerCell(seen, id),
     presence(seen.engine?.volumes, id),
     archiveCell(seen, id),
     (changes.get(id) ?? []).map(describeChange).join(", "),
   ]);
-  const orphans = Object.entries(orphansOf(seen)).flatMap(([kind, ids]) =>
+  const orphans = Object.entries(orphansOf(report, seen)).flatMap(([kind, ids]) =>
     ids.length === 0 ? [] : [yellow(`${ids.length} ${kind} without a row: ${some(ids)}`)],
   );
   const held = Object.entries(report.memory.held).flatMap(([kind, ids]) =>

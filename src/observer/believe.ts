@@ -9,39 +9,61 @@ import {
 import type { SeenByEngine, SeenInArchives } from "./compose.ts";
 import { isJsonObject } from "./conditions.ts";
 import type { Deaths } from "./deaths.ts";
-import type { ExpectedRows } from "./drift.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import { noOrphans, type Orphans, type ResourceKind, trackOrphans } from "./orphans.ts";
-import type { ArchiveSeen, Listing, WorkspaceRow } from "./ports.ts";
+import type { ArchiveSeen, ContainerSeen, Listing, VolumeSeen, WorkspaceRow } from "./ports.ts";
+import { RowMirror } from "./rows.ts";
 import type { Observation } from "./source.ts";
+import { Turns } from "./turns.ts";
+import { WakeDebt } from "./wake-debt.ts";
 import { type ForeignWorld, ownWorld } from "./world.ts";
 
 /** What one cycle remembers for the next. */
 export interface CycleMemory {
+  /** Shared with what writes beside the cycle, as are the wake-up debt and the deaths. */
+  readonly rows: RowMirror;
+  readonly wake: WakeDebt;
+  /** To read the database's clock, and to write. */
+  readonly stamps: Turns;
+  readonly turns: Turns;
+  /** Why the containers that exited did. */
+  readonly deaths: Deaths;
+  /** What glances wrote the absence of since the last whole listing. */
+  readonly vanished: { readonly container: Set<WorkspaceId>; readonly volume: Set<WorkspaceId> };
+  /** The last listing of each kind that was taken in. */
+  readonly listed: {
+    readonly container: Listing<ContainerSeen> | null;
+    readonly volume: Listing<VolumeSeen> | null;
+    readonly archive: Listing<ArchiveSeen> | null;
+  };
   readonly suspicions: Readonly<Record<ResourceKind, Suspicion>>;
   readonly orphans: Readonly<Record<ResourceKind, Orphans>>;
   /** Absences that the guard holds back, from the last listing of each kind. */
   readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
   /** Which sources are others than the table was written from. */
   readonly foreign: ForeignWorld;
-  /** Why the containers that exited did. */
-  readonly deaths: Deaths;
-  /** What the rows hold if nobody else wrote them. */
-  readonly expected: ExpectedRows;
-  /** A commit that changed a condition has not been announced: it must not be forgotten. */
-  readonly wakeOwed: boolean;
 }
 
-export const emptyMemory: CycleMemory = {
+export const emptyMemory = (): CycleMemory => ({
+  rows: new RowMirror(),
+  wake: new WakeDebt(),
+  stamps: new Turns(),
+  turns: new Turns(),
+  deaths: new Map(),
+  vanished: { container: new Set(), volume: new Set() },
+  listed: { container: null, volume: null, archive: null },
   suspicions: { container: noSuspicion, volume: noSuspicion, archive: noSuspicion },
   orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
   held: { container: [], volume: [], archive: [] },
   foreign: ownWorld,
-  deaths: new Map(),
-  expected: new Map(),
-  wakeOwed: false,
-};
+});
+
+/** All that are to be observed. */
+export interface Rows {
+  has(id: WorkspaceId): boolean;
+  values(): Iterable<{ readonly row: WorkspaceRow }>;
+}
 
 export interface OrphanChange {
   readonly kind: ResourceKind;
@@ -50,8 +72,9 @@ export interface OrphanChange {
 }
 
 export interface BelievedWorld {
-  readonly pair: (row: WorkspaceRow) => SeenByEngine | null;
-  readonly archive: (row: WorkspaceRow) => SeenInArchives | null;
+  /** Null: nothing of it may be believed this time. */
+  readonly pair: (id: WorkspaceId) => SeenByEngine | null;
+  readonly archive: (id: WorkspaceId) => SeenInArchives | null;
   readonly suspicions: CycleMemory["suspicions"];
   readonly held: CycleMemory["held"];
   readonly orphans: CycleMemory["orphans"];
@@ -59,10 +82,10 @@ export interface BelievedWorld {
 }
 
 export function believe(
-  rows: readonly WorkspaceRow[],
+  rows: Rows,
   engine: Observation<EngineListing> | null,
   archives: Observation<Listing<ArchiveSeen>> | null,
-  memory: CycleMemory,
+  memory: Pick<CycleMemory, "suspicions" | "held" | "orphans">,
   foreign: ForeignWorld,
   guard: GuardConfig,
   nowMs: number,
@@ -72,7 +95,6 @@ export function believe(
   const held = { ...memory.held };
   const orphans = { ...memory.orphans };
   const orphanChanges: OrphanChange[] = [];
-  const ids = new Set(rows.map((row) => row.id));
   const doubted = {
     container: new Set<WorkspaceId>(),
     volume: new Set<WorkspaceId>(),
@@ -89,32 +111,31 @@ export function believe(
     }: { readonly stamp: Instant; readonly afterUnseen: boolean; readonly isForeign: boolean },
   ) => {
     if (listing === undefined) return;
-    const present = rows.filter((row) => isJsonObject(row.conditions[kind]));
-    const missing = present.filter((row) => !listing.byWorkspace.has(row.id)).map((row) => row.id);
+    const missing: WorkspaceId[] = [];
+    const unknown: WorkspaceId[] = [];
+    let present = 0;
+    for (const { row } of rows.values()) {
+      const isPresent = isJsonObject(row.conditions[kind]);
+      if (isPresent) present += 1;
+      if (listing.byWorkspace.has(row.id)) continue;
+      if (isPresent) missing.push(row.id);
+      else if (row.conditions[kind] !== null) unknown.push(row.id);
+    }
     // What came in between may have shown it all: then this is the first of a new row.
     const before = afterUnseen ? noSuspicion : memory.suspicions[kind];
     const verdict = isForeign
       ? { suspicion: noSuspicion, held: missing }
-      : judgeEmptiness(present.length, missing, before, nowMs, guard);
+      : judgeEmptiness(present, missing, before, nowMs, guard);
     suspicions[kind] = verdict.suspicion;
     held[kind] = verdict.held;
     doubted[kind] = new Set(verdict.held);
     // A listing that is doubted proves no absence of what was never observed either: a new row stays unknown.
-    if (isForeign || verdict.held.length > 0) {
-      for (const row of rows) {
-        if (
-          !isJsonObject(row.conditions[kind]) &&
-          row.conditions[kind] !== null &&
-          !listing.byWorkspace.has(row.id)
-        )
-          doubted[kind].add(row.id);
-      }
-    }
+    if (isForeign || verdict.held.length > 0) for (const id of unknown) doubted[kind].add(id);
     const tracked = trackOrphans(memory.orphans[kind], {
       listed: listing.byWorkspace.keys(),
       stamp,
       now,
-      hasRow: (id) => ids.has(id),
+      hasRow: (id) => rows.has(id),
     });
     orphans[kind] = tracked.orphans;
     if (tracked.appeared.length + tracked.disappeared.length > 0) orphanChanges.push({ kind, ...tracked });
@@ -138,15 +159,16 @@ export function believe(
     held,
     orphans,
     orphanChanges,
-    pair: ({ id }) =>
+    pair: (id) =>
       engine === null || doubted.container.has(id) || doubted.volume.has(id)
         ? null
         : {
             stamp: engine.stamp,
+            order: engine.order,
             container: engine.value.containers.byWorkspace.get(id),
             volume: engine.value.volumes.byWorkspace.get(id),
           },
-    archive: ({ id }) =>
+    archive: (id) =>
       archives === null || doubted.archive.has(id)
         ? null
         : { stamp: archives.stamp, archive: archives.value.byWorkspace.get(id) },

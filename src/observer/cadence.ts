@@ -63,6 +63,12 @@ export const onEvent = (cadence: Cadence, nowMs: number, config: CadenceConfig):
   followUpMs: nowMs + limits.eventSettleMs,
 });
 
+/** An event that a glance sees to: that is activity, and no reason to look at everything. */
+export const onGlance = (cadence: Cadence, nowMs: number, config: CadenceConfig): Cadence => ({
+  ...cadence,
+  activeUntilMs: Math.max(cadence.activeUntilMs, nowMs + config.activeForMs),
+});
+
 /** Looks once, without calling it activity: a channel came back, and something may have been missed. */
 export const onReconnect = (cadence: Cadence): Cadence => ({ ...cadence, hinted: true });
 
@@ -80,6 +86,7 @@ export const isActive = (cadence: Cadence, nowMs: number): boolean =>
 const intervalMs = (cadence: Cadence, nowMs: number, config: CadenceConfig): number =>
   isActive(cadence, nowMs) ? config.activeIntervalMs : config.idleIntervalMs;
 
+/** A look asks everybody, a delivery takes in what came late. */
 export type CycleKind = "look" | "delivery";
 
 export function onCycleStart(

@@ -14,7 +14,7 @@ import {
   type JsonObject,
   jsonEqual,
 } from "./conditions.ts";
-import { addMs, formatInstant, type Instant, parseInstant } from "./instant.ts";
+import { addMs, formatInstant, type Instant, instant, parseInstant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import type {
   ArchiveSeen,
@@ -30,6 +30,8 @@ import { detailsOf, lagMs, summarise } from "./transitions.ts";
 /** What one completed observation says of one workspace. Undefined is absence, and proven. */
 export interface SeenByEngine {
   readonly stamp: Instant;
+  /** Orders what this process saw, whatever the database's clock does meanwhile. */
+  readonly order?: number;
   readonly container: ContainerSeen | undefined;
   readonly volume: VolumeSeen | undefined;
   /** Why the container exited, if that was looked into. */
@@ -60,6 +62,8 @@ export interface Change extends Transition {
 
 export interface ComposedRow {
   readonly write: RowWrite;
+  /** Of the engine's listing that it holds. */
+  readonly order?: number | undefined;
   readonly changes: readonly Change[];
 }
 
@@ -133,14 +137,24 @@ function isNewer(stamp: Instant, stored: readonly (Json | undefined)[], now: Ins
   });
 }
 
-function isStampDue(id: WorkspaceId, stored: Json | undefined, context: ComposeContext): boolean {
+const isStampDue = (id: WorkspaceId, stored: Json | undefined, context: ComposeContext): boolean =>
+  context.now >= stampDueAt(id, stored, context);
+
+/**
+ * When a stored stamp has to be renewed: at the next of the row's own phases. A stamp that is no stamp is due at once;
+ * so is one in the future, from before the database's clock went back.
+ */
+export function stampDueAt(
+  id: WorkspaceId,
+  stored: Json | undefined,
+  { now, maxAgeMs, horizonMs }: Pick<ComposeContext, "now" | "maxAgeMs" | "horizonMs">,
+): Instant {
   const before = parseInstant(stored);
-  if (before === null || before > context.now) return true;
-  const periodUs = (context.maxAgeMs - context.horizonMs) * 1000;
-  if (periodUs <= 0) return true;
+  const periodUs = (maxAgeMs - horizonMs) * 1000;
+  if (before === null || before > now || periodUs <= 0) return now;
   const phaseUs = (fnv1a(id) / 2 ** 32) * periodUs;
-  const slot = (at: Instant) => Math.floor((at - phaseUs) / periodUs);
-  return slot(context.now) > slot(before);
+  const slot = Math.floor((before - phaseUs) / periodUs);
+  return instant(Math.ceil(phaseUs + (slot + 1) * periodUs));
 }
 
 /** `observed_at`: the smallest stamp of the sources that are observed at all; null until each has been once. */

@@ -1,23 +1,16 @@
 /**
- * One look at the world: stamp → list and load → compose → compare → save → wake.
+ * One look at the world: stamp → list and load → believe → compose → compare → save → wake.
  *
- * Faults of the world become part of the report; nothing here throws but broken invariants.
+ * Faults of the world become part of the report; nothing here throws but broken invariants. The steps that a glance
+ * (glance.ts) has too are in stages.ts.
  */
-import { type EngineListing, type GuardConfig, isSuspicious, lookAgain, type Pair } from "./absence.ts";
-import { type BelievedWorld, believe, type CycleMemory } from "./believe.ts";
-import {
-  type ComposeContext,
-  type ComposedRow,
-  composeRow,
-  elapsedSince,
-  type SeenByEngine,
-  type SeenInArchives,
-} from "./compose.ts";
+import type { EngineListing, GuardConfig } from "./absence.ts";
+import { believe, type CycleMemory } from "./believe.ts";
+import type { CycleKind } from "./cadence.ts";
 import { withDeadline } from "./deadline.ts";
-import { type Deaths, hasNewlyDied, learnDeaths, rememberDeaths } from "./deaths.ts";
+import { forgetDeaths } from "./deaths.ts";
 import type { Instant } from "./instant.ts";
-import { limits } from "./limits.ts";
-import type { WorkspaceId } from "./names.ts";
+import { keepUnchanged } from "./listing.ts";
 import type {
   ArchiveSeen,
   Clock,
@@ -27,13 +20,14 @@ import type {
   Leadership,
   Lease,
   Listing,
-  SaveOutcome,
+  Look,
   VolumeProvider,
   WakePublisher,
-  WorkspaceRow,
 } from "./ports.ts";
 import { type CycleReport, ReportBuilder } from "./report.ts";
+import { isSettled } from "./settled.ts";
 import type { Observation, Source } from "./source.ts";
+import { explainDeaths, readStamp, writeRows } from "./stages.ts";
 import { compareWorld, type ForeignWorld, newlyKnown, type SeenWorld } from "./world.ts";
 
 export interface CycleConfig {
@@ -54,6 +48,8 @@ export interface CycleParts {
   readonly engine: InstanceController & VolumeProvider;
   readonly wake: WakePublisher;
   readonly engineSource: Source<EngineListing>;
+  /** Both lists of the engine, of some workspaces. */
+  readonly lookAt: (look: Look) => Promise<EngineListing>;
   /** Null: no archive source is configured. */
   readonly archiveSource: Source<Listing<ArchiveSeen>> | null;
   /** Which bucket it is, and under which prefix. */
@@ -63,7 +59,7 @@ export interface CycleParts {
 export interface CyclePlan {
   /** Null for a dry run, which writes nothing and needs no lease. */
   readonly lease: Lease | null;
-  readonly kind: "look" | "delivery";
+  readonly kind: CycleKind;
   /** The next look comes no later than this. */
   readonly horizonMs: number;
   readonly stop: AbortSignal;
@@ -77,10 +73,10 @@ export async function runCycle(
   const report = new ReportBuilder(parts.clock, plan.kind, memory);
 
   // P2: the stamp is read before the first listing call.
-  const stamped = await report.stage("stamp", () => readStamp(parts, plan));
+  const stamped = await report.stage("stamp", () => readStamp(parts, plan, memory));
   if (stamped === null) return report.done();
   if (stamped === "lease-lost") return report.leaseLost();
-  const { now, known, readAtMs } = stamped;
+  const { now, known } = stamped;
   report.stamp = now;
 
   if (plan.kind === "look") {
@@ -88,18 +84,20 @@ export async function runCycle(
     parts.archiveSource?.want();
   }
   const listing = {
-    engine: parts.engineSource.startIfWanted(now, plan.stop),
-    archives: parts.archiveSource?.startIfWanted(now, plan.stop) ?? null,
+    engine: parts.engineSource.startIfWanted(now, plan.stop, stamped.order),
+    archives: parts.archiveSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
   };
-  const [rows] = await Promise.all([
-    report.stage("load", () => loadRows(parts, plan)),
+  const [loaded] = await Promise.all([
+    report.stage("load", () => loadRows(parts, plan, memory)),
     report.stage("list", () => settle(parts, plan.kind, listing)),
   ]);
-  if (rows === null || plan.stop.aborted) return report.done();
-  report.loaded(rows);
+  if (loaded === null || plan.stop.aborted) return report.done();
+  report.loaded();
+  // They are over, and what they left has been read.
+  memory.wake.settled(stamped.settledMark);
 
-  const engine = takeComparable(parts.engineSource, now);
-  const archives = takeComparable(parts.archiveSource, now);
+  const engine = unchangedEngine(memory, takeComparable(parts.engineSource, now));
+  const archives = unchangedArchives(memory, takeComparable(parts.archiveSource, now));
   report.listed(engine, archives);
   const seen = {
     engine: engine?.value.identity ?? null,
@@ -107,6 +105,8 @@ export async function runCycle(
   };
   report.foreign = stillForeign(memory.foreign, compareWorld(known, seen), seen);
   await rememberWorld(parts, plan, newlyKnown(known, seen), report);
+  const { rows, deaths, vanished } = memory;
+  if (engine !== null) for (const ids of [vanished.container, vanished.volume]) ids.clear();
   const world = believe(
     rows,
     engine,
@@ -119,82 +119,55 @@ export async function runCycle(
   );
   report.believed(world);
 
-  const deaths = await explainDeaths(parts, plan, rows, world, engine, memory, report);
-  const context = (): ComposeContext => ({
-    now,
-    changedAt: elapsedSince(now, readAtMs, parts.clock.monotonicMs()),
-    archivesConfigured: parts.archiveSource !== null,
-    maxAgeMs: parts.config.maxAgeMs,
-    horizonMs: plan.horizonMs,
-  });
-  const suspects = new Map<WorkspaceId, { readonly row: WorkspaceRow; readonly pair: Pair }>();
-  const writes = composeRows(rows, context(), (row) => {
-    const pair = world.pair(row);
-    if (pair !== null && isSuspicious(row, pair)) {
-      suspects.set(row.id, { row, pair });
-      return null;
-    }
-    return { pair: pair && withDeath(pair, deaths), archive: world.archive(row) };
-  });
-  await saveAndWake(parts, plan, writes, report);
-
-  // P5: the suspicious pairs alone are looked at again, after everything else has been written.
-  if (suspects.size > 0 && engine !== null && !report.lostLease) {
-    const pairs = new Map([...suspects].map(([id, { pair }]) => [id, pair]));
-    const settled = await report.stage("again", () => secondLook(parts, plan, pairs));
-    const suspiciousRows = [...suspects.values()].map(({ row }) => row);
-    const rewrites = composeRows(suspiciousRows, context(), (row) => {
-      const pair = settled?.get(row.id);
-      return {
-        pair: pair === undefined ? null : withDeath({ stamp: engine.stamp, ...pair }, deaths),
-        archive: world.archive(row),
-      };
-    });
-    report.moving = suspects.size - (settled?.size ?? 0);
-    await saveAndWake(parts, plan, rewrites, report);
+  const sight = { engine: engine?.value ?? null, archives: archives?.value ?? null };
+  const due = { now, maxAgeMs: parts.config.maxAgeMs, horizonMs: plan.horizonMs };
+  const unsettled = [...rows.values()].filter((mirrored) => !isSettled(mirrored, sight, due));
+  if (engine !== null) {
+    await explainDeaths(parts, plan, unsettled, world, deaths, report);
+    forgetDeaths(deaths, engine.value.containers.byWorkspace.values(), parts.clock.monotonicMs());
   }
+  await writeRows(parts, plan, stamped, unsettled, world, memory, report);
   return report.done();
 }
 
-/** Looks into the containers that newly exited, before their rows are written, and remembers what it learnt. */
-async function explainDeaths(
-  parts: CycleParts,
-  plan: CyclePlan,
-  rows: readonly WorkspaceRow[],
-  world: BelievedWorld,
+function unchangedEngine(
+  { listed }: CycleMemory,
   engine: Observation<EngineListing> | null,
-  memory: CycleMemory,
-  report: ReportBuilder,
-): Promise<Deaths> {
-  if (engine === null) return memory.deaths;
-  const dead = rows.flatMap((row) => {
-    const container = world.pair(row)?.container;
-    return container !== undefined && hasNewlyDied(row, container)
-      ? [{ workspaceId: row.id, containerId: container.containerId }]
-      : [];
-  });
-  const nowMs = parts.clock.monotonicMs();
-  const learnt =
-    dead.length === 0
-      ? []
-      : await report.stage("inspect", () =>
-          withDeadline(
-            parts.clock,
-            limits.deathsMs,
-            "Cannot look into exited containers",
-            (signal) => learnDeaths(parts.engine, dead, nowMs, signal),
-            plan.stop,
-          ),
-        );
-  const listed = engine.value.containers.byWorkspace.values();
-  report.deaths = rememberDeaths(memory.deaths, learnt ?? [], listed, nowMs);
-  return report.deaths;
+): Observation<EngineListing> | null {
+  if (engine === null) return null;
+  const containers = keepUnchanged(listed.container, engine.value.containers);
+  const volumes = keepUnchanged(listed.volume, engine.value.volumes);
+  return { ...engine, value: { ...engine.value, containers, volumes } };
 }
 
-const withDeath = (pair: SeenByEngine, deaths: Deaths): SeenByEngine => ({
-  ...pair,
-  death: pair.container && deaths.get(pair.container.containerId),
-});
+const unchangedArchives = (
+  { listed }: CycleMemory,
+  archives: Observation<Listing<ArchiveSeen>> | null,
+): Observation<Listing<ArchiveSeen>> | null =>
+  archives && { ...archives, value: keepUnchanged(listed.archive, archives.value) };
+
+/** What changed since the last reading, and now and then all of it: the longer that takes, the less often. */
+async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, { rows }: CycleMemory) {
+  const since = rows.cursor(clock.monotonicMs());
+  const reading = rows.begin(clock.monotonicMs());
+  try {
+    const read = await withDeadline(
+      clock,
+      config.writeTimeoutMs,
+      "Cannot load workspaces",
+      (signal) => store.load(since, signal),
+      plan.stop,
+    );
+    rows.merge(read, reading, clock.monotonicMs());
+    return read;
+  } catch (cause) {
+    // It is not known what the server is by now.
+    rows.distrust();
+    throw cause;
+  } finally {
+    rows.end(reading);
+  }
+}
 
 /** A source that did not answer this time is what it was. */
 const stillForeign = (before: ForeignWorld, now: ForeignWorld, seen: SeenWorld): ForeignWorld => ({
@@ -222,54 +195,6 @@ async function rememberWorld(
   );
 }
 
-/** @param seenOf what is known of a row; null leaves it for later */
-function composeRows(
-  rows: Iterable<WorkspaceRow>,
-  context: ComposeContext,
-  seenOf: (row: WorkspaceRow) => { pair: SeenByEngine | null; archive: SeenInArchives | null } | null,
-): ComposedRow[] {
-  const composed: ComposedRow[] = [];
-  for (const row of rows) {
-    const seen = seenOf(row);
-    const result = seen && composeRow(row, seen.pair, seen.archive, context);
-    if (result !== null) composed.push(result);
-  }
-  return composed;
-}
-
-/** The database's clock, and with it the proof that the lease is still ours. */
-async function readStamp(
-  parts: CycleParts,
-  plan: CyclePlan,
-): Promise<{ readonly now: Instant; readonly known: KnownWorld; readonly readAtMs: number } | "lease-lost"> {
-  const { lease } = plan;
-  const ask = async (signal: AbortSignal) => {
-    if (lease === null) {
-      return { now: await parts.leadership.now(signal), known: await parts.leadership.known(signal) };
-    }
-    const answer = await parts.leadership.renew(lease, signal);
-    return answer.kind === "held" ? answer : null;
-  };
-  const answer = await withDeadline(
-    parts.clock,
-    parts.config.writeTimeoutMs,
-    "Cannot renew the lease",
-    ask,
-    plan.stop,
-  );
-  if (answer === null) return "lease-lost";
-  return { now: answer.now, known: answer.known, readAtMs: parts.clock.monotonicMs() };
-}
-
-const loadRows = (parts: CycleParts, plan: CyclePlan): Promise<WorkspaceRow[]> =>
-  withDeadline(
-    parts.clock,
-    parts.config.writeTimeoutMs,
-    "Cannot load workspaces",
-    (signal) => parts.store.load(signal),
-    plan.stop,
-  );
-
 /**
  * Waits for the listings that this look started. Once one has answered, the other gets a little patience and no more:
  * P6 is about time as well. Archives that are asked alone get the same, for their deadline is minutes away. What comes
@@ -282,10 +207,13 @@ async function settle(
 ): Promise<void> {
   const started = [engine, archives].filter((outcome) => outcome !== null);
   if (kind === "delivery" || started.length === 0) return;
+  // What took longer than that the last time is not waited for at all.
+  const lastMs = parts.archiveSource?.health.lastDurationMs ?? 0;
+  const waited = started.filter((outcome) => outcome === engine || lastMs <= parts.config.sourcePatienceMs);
   const patience = new AbortController();
   const first = engine === null ? Promise.resolve() : Promise.race(started);
   await Promise.race([
-    Promise.all(started),
+    Promise.all(waited),
     first.then(() => parts.clock.sleep(parts.config.sourcePatienceMs, patience.signal)),
   ]);
   patience.abort();
@@ -301,52 +229,3 @@ function takeComparable<T>(source: Source<T> | null, now: Instant): Observation<
   source?.want();
   return null;
 }
-
-const secondLook = (
-  parts: CycleParts,
-  plan: CyclePlan,
-  suspects: ReadonlyMap<WorkspaceId, Pair>,
-): Promise<ReadonlyMap<WorkspaceId, Pair>> =>
-  withDeadline(
-    parts.clock,
-    parts.config.listTimeoutMs,
-    "Cannot look at suspicious workspaces again",
-    (signal) => lookAgain(parts.engine, parts.config.prefix, suspects, signal),
-    plan.stop,
-  );
-
-async function saveAndWake(
-  parts: CycleParts,
-  plan: CyclePlan,
-  composed: readonly ComposedRow[],
-  report: ReportBuilder,
-): Promise<void> {
-  const { lease } = plan;
-  if (lease === null) {
-    report.wouldSave(composed);
-    return;
-  }
-  for (let start = 0; start < composed.length && !report.lostLease; start += limits.rowsPerStatement) {
-    const batch = composed.slice(start, start + limits.rowsPerStatement);
-    const outcome = await report.stage("save", () => save(parts, lease, batch));
-    if (outcome === null) report.saveUnknown(batch);
-    else report.saved(batch, outcome);
-  }
-  if (!report.mayAnnounce) return;
-  const woke = await report.stage("wake", () =>
-    withDeadline(parts.clock, limits.wakeTimeoutMs, "Cannot publish the wake-up", async (signal) => {
-      await parts.wake.publish(signal);
-      return true;
-    }),
-  );
-  if (woke) report.announced();
-}
-
-const save = (parts: CycleParts, lease: Lease, batch: readonly ComposedRow[]): Promise<SaveOutcome> =>
-  withDeadline(parts.clock, parts.config.writeTimeoutMs, "Cannot write conditions", (signal) =>
-    parts.store.save(
-      lease,
-      batch.map(({ write }) => write),
-      signal,
-    ),
-  );

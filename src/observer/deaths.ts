@@ -15,7 +15,7 @@ export interface KnownDeath extends ContainerDeath {
 }
 
 /** By container id. Kept while the container is listed, and for a while after, for whoever asks what happened. */
-export type Deaths = ReadonlyMap<string, KnownDeath>;
+export type Deaths = Map<string, KnownDeath>;
 
 const isOver = (seen: ContainerSeen): boolean => seen.state === "exited" || seen.state === "dead";
 
@@ -50,19 +50,26 @@ export async function learnDeaths(
   return learnt;
 }
 
+export function rememberDeaths(deaths: Deaths, learnt: readonly KnownDeath[]): void {
+  for (const death of learnt) {
+    // The latest last, whichever was known before.
+    deaths.delete(death.containerId);
+    deaths.set(death.containerId, death);
+  }
+}
+
 /** Forgets a container that runs again, and in time those that are gone. */
-export function rememberDeaths(
-  before: Deaths,
-  learnt: readonly KnownDeath[],
-  listed: Iterable<ContainerSeen>,
-  nowMs: number,
-): Deaths {
+export function forgetDeaths(deaths: Deaths, listed: Iterable<ContainerSeen>, nowMs: number): void {
+  if (deaths.size === 0) return;
   const over = new Set<string>();
-  const alive = new Set<string>();
-  for (const seen of listed) (isOver(seen) ? over : alive).add(seen.containerId);
-  const kept = [...before.values(), ...learnt].filter(
-    ({ containerId, learntMs }) =>
-      !alive.has(containerId) && (over.has(containerId) || nowMs - learntMs < limits.deathsKeptMs),
-  );
-  return new Map(kept.slice(-limits.deathsKept).map((death) => [death.containerId, death]));
+  for (const seen of listed) {
+    if (!isOver(seen)) deaths.delete(seen.containerId);
+    else if (deaths.has(seen.containerId)) over.add(seen.containerId);
+  }
+  for (const { containerId, learntMs } of deaths.values())
+    if (!over.has(containerId) && nowMs - learntMs >= limits.deathsKeptMs) deaths.delete(containerId);
+  for (const oldest of deaths.keys()) {
+    if (deaths.size <= limits.deathsKept) break;
+    deaths.delete(oldest);
+  }
 }

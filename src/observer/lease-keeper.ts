@@ -117,7 +117,7 @@ export class LeaseKeeper {
           (signal) => leadership.renew(lease, signal),
           stop,
         );
-        database.up();
+        // That the database is up again is for a whole cycle to say: this is its smallest statement.
         if (answer.kind === "held") this.renewed(startedMs);
         else if (this.#lease === lease) this.lose();
       } catch (cause) {

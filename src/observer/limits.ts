@@ -15,6 +15,16 @@ export const limits = {
   sourceBackoffMs: 500,
   /** An Engine's listing shows what its event said no later than this, on any disk that is fit for it. */
   eventSettleMs: 500,
+  /** Longest that a glance waits for the Engine. */
+  glanceMs: 1_000,
+  /** Most that one glance is for; more are looked at by listing everything. */
+  glanceWorkspaces: 16,
+  glanceContainers: 32,
+  /** So many glances may follow one another at once, and so many a second for ever. */
+  glancesAtOnce: 50,
+  glancesPerSecond: 25,
+  /** Only a bound for a sleep that is always cut short. */
+  glanceIdleMs: 3_600_000,
   /** Workspaces whose pair is looked at again one by one; beyond it the second look is a whole listing. */
   secondLookTargeted: 50,
   /** Most second looks in one cycle. What still moves then is held until the next. */
@@ -46,6 +56,12 @@ export const limits = {
   orphansNamed: 100,
   /** Workspaces named in a report; the rest is counted. */
   changesNamed: 1_000,
+  /**
+   * How often all rows are read again, however well the store tells what changed; and at most for this share of the
+   * time (one part in so many), since 100,000 of them take seconds.
+   */
+  completeEveryMs: 60_000,
+  completeShare: 100,
   /** Rows in one writing statement. */
   rowsPerStatement: 5_000,
 } as const;

@@ -15,6 +15,7 @@ import {
   onCycleStart,
   onEvent,
   onEventsReconnect,
+  onGlance,
   onHint,
   onLateAnswer,
   onReconnect,
@@ -23,10 +24,19 @@ import type { JsonObject } from "./conditions.ts";
 import { type CycleParts, runCycle } from "./cycle.ts";
 import { CycleLog } from "./cycle-log.ts";
 import { withDeadline } from "./deadline.ts";
+import { type GlanceTarget, mayGlance, runGlance } from "./glance.ts";
+import { Glances } from "./glances.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
-import { type HintListener, type HintSource, type Lease, type Log, UnworkableError } from "./ports.ts";
+import {
+  type HintListener,
+  type HintSource,
+  type Lease,
+  type Log,
+  type Subject,
+  UnworkableError,
+} from "./ports.ts";
 import type { CycleReport, Stage } from "./report.ts";
 import type { LinkName, ObserverView, Totals } from "./view.ts";
 
@@ -46,18 +56,22 @@ export interface LoopParts {
   readonly describe: (view: ObserverView) => JsonObject;
 }
 
+const TOTAL_OF = { look: "looks", delivery: "deliveries", glance: "glances" } as const;
+
 export class Loop {
   #cadence: Cadence = initialCadence;
-  #memory: CycleMemory = emptyMemory;
+  #memory: CycleMemory = emptyMemory();
   #progressMs: number | null = null;
   #lastCommitMs: number | null = null;
   #lastCycle: CycleReport | null = null;
   #reporting = false;
   #reportedMs = Number.NEGATIVE_INFINITY;
   #sleeper: AbortController | null = null;
+  readonly #ending = new AbortController();
   #totals: { -readonly [K in Exclude<keyof Totals, "takeovers">]: number } = {
     looks: 0,
     deliveries: 0,
+    glances: 0,
     changed: 0,
     stamped: 0,
     skipped: 0,
@@ -72,6 +86,7 @@ export class Loop {
   readonly #links: Readonly<Record<LinkName, Link>>;
   readonly #cycleLog: CycleLog;
   readonly #keeper: LeaseKeeper;
+  readonly #glances: Glances;
 
   constructor(private readonly parts: LoopParts) {
     const { log } = parts;
@@ -92,6 +107,12 @@ export class Loop {
       database: this.#links.database,
       onLost: () => this.#sleeper?.abort(),
     });
+    this.#glances = new Glances({
+      clock,
+      mayGlance: () => this.#keeper.lease !== null && mayGlance(parts.cycle, this.#memory),
+      glance: (target) => this.#glance(target),
+      lookAtAll: () => this.#hinted(onEvent),
+    });
   }
 
   /**
@@ -101,15 +122,17 @@ export class Loop {
    */
   async run(stop: AbortSignal): Promise<void> {
     // Also ends what runs beside the loop when the loop itself ends by a broken invariant.
-    const ending = new AbortController();
+    const ending = this.#ending;
     const end = () => {
       ending.abort();
       this.#sleeper?.abort();
     };
     stop.addEventListener("abort", end);
     let companions: Promise<void>[] = [];
+    let glancing = Promise.resolve();
     try {
       await this.#prepare(stop);
+      glancing = this.#glances.keep(ending.signal);
       companions = [
         this.parts.channel.listen(this.#listener("channel"), ending.signal),
         this.parts.events.listen(this.#listener("events"), ending.signal),
@@ -123,6 +146,8 @@ export class Loop {
     } finally {
       stop.removeEventListener("abort", end);
       end();
+      // What it is writing is written under the lease.
+      await glancing;
       await this.#keeper.release();
       await Promise.all(companions);
     }
@@ -153,14 +178,15 @@ export class Loop {
       this.#cadence = initialCadence;
       // What an earlier term remembered may be long out of date; the table is what counts. Whoever led before may
       // have committed and died before it could say so.
-      this.#memory = { ...emptyMemory, wakeOwed: true };
+      this.#memory = emptyMemory();
+      this.#memory.wake.owe();
       engineSource.forget();
       archiveSource?.forget();
       return;
     }
     if (stop.aborted) return;
     // What it knew when it led says nothing of the table that somebody else writes now.
-    if (this.#keeper.role === "standby") this.#memory = emptyMemory;
+    if (this.#keeper.role === "standby") this.#memory = emptyMemory();
     this.#progressMs = clock.monotonicMs();
     this.#reportStatus();
     await this.#sleep(limits.standbyPollMs, stop);
@@ -189,7 +215,8 @@ export class Loop {
     this.#lastCycle = report;
     this.#progressMs = nowMs;
     this.#count(report);
-    if (report.stamp !== null) this.#keeper.renewed(nowMs - report.durationMs);
+    // A save renews it.
+    if (report.counts.written > 0) this.#keeper.renewed(nowMs - report.durationMs);
     if (report.leaseLost) this.#keeper.lose();
     this.#cadence = onCycleEnd(
       this.#cadence,
@@ -207,9 +234,29 @@ export class Loop {
     const databaseFault = this.#noteLinks(report);
     this.#reportStatus();
     if (databaseFault !== undefined) {
+      // It may be another server by the next time, or have lost its last commits.
+      this.#memory.rows.distrust();
       await this.#sleep(limits.databaseRetryMs, stop);
       this.#cadence = onReconnect(this.#cadence);
     } else if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
+  }
+
+  /** @returns whether the events that called for it are done with */
+  async #glance(target: GlanceTarget): Promise<boolean> {
+    const { cycle } = this.parts;
+    const { lease } = this.#keeper;
+    if (lease === null) return false;
+    const { report, isEnough } = await runGlance(cycle, this.#memory, target, {
+      lease,
+      horizonMs: this.#cadence.promisedMs,
+      stop: this.#ending.signal,
+    });
+    this.#count(report);
+    if (report.counts.written > 0) this.#keeper.renewed(cycle.clock.monotonicMs() - report.durationMs);
+    if (report.leaseLost) this.#keeper.lose();
+    this.#cycleLog.write(report);
+    this.parts.onReport?.(report);
+    return isEnough;
   }
 
   /** @returns what failed of the database's part, if anything did */
@@ -241,19 +288,25 @@ export class Loop {
     }
   }
 
+  #hinted(latch: typeof onHint): void {
+    this.#look(latch(this.#cadence, this.parts.cycle.clock.monotonicMs(), this.parts.cadence));
+  }
+
+  #look(cadence: Cadence): void {
+    this.#cadence = cadence;
+    // Who stands by has nothing to look at: a storm of hints must not become one of questions for the lease.
+    if (this.#keeper.lease !== null) this.#sleeper?.abort();
+  }
+
   #listener(name: "channel" | "events"): HintListener {
     const { clock, engineSource } = this.parts.cycle;
-    const look = (cadence: Cadence) => {
-      this.#cadence = cadence;
-      // Who stands by has nothing to look at: a storm of hints must not become one of questions for the lease.
-      if (this.#keeper.lease !== null) this.#sleeper?.abort();
-    };
+    const look = (cadence: Cadence) => this.#look(cadence);
     return {
-      onHint: () => {
+      onHint: (subjects?: readonly Subject[]) => {
         this.#totals[name === "channel" ? "hints" : "events"] += 1;
         if (this.#cadence.hinted) this.#totals.coalesced += 1;
-        const latch = name === "events" ? onEvent : onHint;
-        look(latch(this.#cadence, clock.monotonicMs(), this.parts.cadence));
+        if (subjects !== undefined && this.#glances.offer(subjects)) this.#hinted(onGlance);
+        else this.#hinted(name === "events" ? onEvent : onHint);
       },
       onUp: () => {
         this.#links[name].up();
@@ -286,7 +339,7 @@ export class Loop {
 
   #count(report: CycleReport): void {
     const { counts } = report;
-    this.#totals[report.kind === "look" ? "looks" : "deliveries"] += 1;
+    this.#totals[TOTAL_OF[report.kind]] += 1;
     for (const name of ["changed", "stamped", "skipped", "fenced"] as const)
       this.#totals[name] += counts[name];
     this.#totals.driftRepaired += report.repaired.length;

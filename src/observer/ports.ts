@@ -50,6 +50,11 @@ export interface Look {
   readonly signal: AbortSignal;
   /** Only these are asked for. The answer proves nothing about others. */
   readonly only?: ReadonlySet<WorkspaceId>;
+  /**
+   * Full ids of containers that events were about. An engine may tell an event before its list shows it: the answer
+   * shows what the events of these told.
+   */
+  readonly after?: ReadonlySet<string>;
 }
 
 /** Why a container no longer runs: what no listing tells. */
@@ -134,9 +139,27 @@ export type SaveOutcome =
   /** The lease belongs to somebody else by now: nothing was written. */
   | { readonly kind: "lease-lost" };
 
+/** Where a reading of the rows stood. Only the store that gave it can read it. */
+export interface RowsCursor {
+  readonly __brand: "RowsCursor";
+}
+
+/** The rows that are to be observed: those not deleted, and deleted ones whose conditions still show a resource. */
+export interface RowsRead {
+  /** All of them; or else those that changed since the cursor. */
+  readonly complete: boolean;
+  readonly rows: readonly WorkspaceRow[];
+  /** Changed as well, and not to be observed any more. */
+  readonly gone: readonly WorkspaceId[];
+  /** For the next reading; null where the store can't tell what changes. */
+  readonly cursor: RowsCursor | null;
+}
+
 export interface ConditionsStore {
-  /** All rows that are to be observed: those not deleted, and deleted ones whose conditions still show a resource. */
-  load(signal: AbortSignal): Promise<WorkspaceRow[]>;
+  /** All rows, or what changed since the last reading, if the store can tell it. */
+  load(since: RowsCursor | null, signal: AbortSignal): Promise<RowsRead>;
+  /** Those of the given rows that are to be observed. */
+  loadOnly(ids: ReadonlySet<WorkspaceId>, signal: AbortSignal): Promise<WorkspaceRow[]>;
   /** One statement: renews the lease and writes, or does neither. */
   save(lease: Lease, writes: readonly RowWrite[], signal: AbortSignal): Promise<SaveOutcome>;
   /**
@@ -170,7 +193,9 @@ export type LeaseAnswer =
 export interface Leadership {
   /** Takes the lease if it is free or has expired. */
   acquire(signal: AbortSignal): Promise<LeaseAnswer>;
-  /** Extends the lease and reads the database's clock, in one statement. */
+  /** Reads the database's clock, and whether the lease is still ours; waits for nobody, and writes nothing. */
+  confirm(lease: Lease, signal: AbortSignal): Promise<LeaseAnswer>;
+  /** Extends the lease and reads the database's clock, in one statement. Waits for a save that is under way. */
   renew(lease: Lease, signal: AbortSignal): Promise<LeaseAnswer>;
   release(lease: Lease, signal: AbortSignal): Promise<void>;
   /** Adds to the known world, if the lease is still ours. */
@@ -181,9 +206,17 @@ export interface Leadership {
   known(signal: AbortSignal): Promise<KnownWorld>;
 }
 
-/** Hears of hints: the `ob:wake` channel, or the Engine's event stream. What a hint says is ignored. */
+/** What an event is about. What it says of that is ignored: it only tells where to look. */
+export interface Subject {
+  readonly workspace: WorkspaceId;
+  /** Its full id; null where it is about something else. */
+  readonly containerId: string | null;
+}
+
+/** Hears of hints: the `ob:wake` channel, or the Engine's event stream. */
 export interface HintListener {
-  onHint(): void;
+  /** @param subjects what alone may have changed; undefined: anything may have */
+  onHint(subjects?: readonly Subject[]): void;
   /** Connected, for the first time or again: something may have been missed, so look once. */
   onUp(): void;
   onDown(cause: unknown): void;

@@ -1,19 +1,21 @@
 /** What one cycle did: the value that logs, metrics, `observer once` and the loop's next decision are made of. */
 import type { EngineListing } from "./absence.ts";
 import type { BelievedWorld, CycleMemory, OrphanChange } from "./believe.ts";
+import type { CycleKind } from "./cadence.ts";
 import type { Change, ComposedRow } from "./compose.ts";
-import type { Deaths } from "./deaths.ts";
-import { DriftWatch } from "./drift.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
-import type { ArchiveSeen, Clock, Listing, SaveOutcome, WorkspaceRow } from "./ports.ts";
+import type { ArchiveSeen, Clock, Listing, SaveOutcome } from "./ports.ts";
 import type { Observation } from "./source.ts";
 import type { ForeignWorld } from "./world.ts";
+
+/** A glance asks for the few workspaces that events named: glance.ts. */
+export type ReportKind = CycleKind | "glance";
 
 export type Stage = "stamp" | "list" | "load" | "inspect" | "save" | "again" | "wake";
 
 export interface CycleReport {
-  readonly kind: "look" | "delivery";
+  readonly kind: ReportKind;
   readonly stamp: Instant | null;
   readonly durationMs: number;
   readonly stagesMs: Readonly<Partial<Record<Stage, number>>>;
@@ -51,17 +53,15 @@ export interface CycleReport {
 /** Collects what happened; every stage is timed, and a stage that fails is noted and answers null. */
 export class ReportBuilder {
   stamp: Instant | null = null;
-  wakeOwed: boolean;
   lostLease = false;
   moving = 0;
-  deaths: Deaths;
   foreign: ForeignWorld;
-  readonly #drift: DriftWatch;
+  readonly #repaired = new Set<WorkspaceId>();
   readonly #startedMs: number;
   readonly #stagesMs: Partial<Record<Stage, number>> = {};
   readonly #failures: { stage: Stage; cause: unknown }[] = [];
   readonly #changes: Change[] = [];
-  #rows: readonly WorkspaceRow[] | null = null;
+  #isLoaded = false;
   #world: BelievedWorld | null = null;
   #engine: Observation<EngineListing> | null = null;
   #archives: Observation<Listing<ArchiveSeen>> | null = null;
@@ -69,18 +69,14 @@ export class ReportBuilder {
   #changed = 0;
   #skipped = 0;
   #fenced = 0;
-  #unknown = false;
   #woke = false;
 
   constructor(
     private readonly clock: Clock,
-    private readonly kind: "look" | "delivery",
+    private readonly kind: ReportKind,
     private readonly before: CycleMemory,
   ) {
     this.#startedMs = clock.monotonicMs();
-    this.wakeOwed = before.wakeOwed;
-    this.deaths = before.deaths;
-    this.#drift = new DriftWatch(before.expected);
     this.foreign = before.foreign;
   }
 
@@ -96,9 +92,8 @@ export class ReportBuilder {
     }
   }
 
-  loaded(rows: readonly WorkspaceRow[]) {
-    this.#rows = rows;
-    this.#drift.loaded(rows);
+  loaded() {
+    this.#isLoaded = true;
   }
 
   listed(engine: Observation<EngineListing> | null, archives: Observation<Listing<ArchiveSeen>> | null) {
@@ -123,8 +118,12 @@ export class ReportBuilder {
     this.#fenced += outcome.fenced.length;
     const written = composed.filter(({ write }) => outcome.written.has(write.id));
     this.#count(written);
-    for (const row of written) this.#drift.written(row);
-    this.#drift.forget(outcome.fenced);
+    const { rows, wake } = this.before;
+    for (const row of written) {
+      if (rows.wrote(row)) this.#repaired.add(row.write.id);
+      if (row.changes.length > 0) wake.owe();
+    }
+    rows.doubt(outcome.fenced);
   }
 
   #count(rows: readonly ComposedRow[]) {
@@ -132,7 +131,6 @@ export class ReportBuilder {
       this.#written += 1;
       if (changes.length === 0) continue;
       this.#changed += 1;
-      this.wakeOwed = true;
       this.#changes.push(...changes);
     }
   }
@@ -142,22 +140,25 @@ export class ReportBuilder {
    * change, and only this keeps the wake-up from being lost with the answer.
    */
   saveUnknown(composed: readonly ComposedRow[]) {
-    this.#unknown = true;
-    this.#drift.forget(composed.map(({ write }) => write.id));
-    this.wakeOwed ||= composed.some(({ changes }) => changes.length > 0);
+    const { rows, wake } = this.before;
+    wake.unsettled();
+    rows.doubt(composed.map(({ write }) => write.id));
+    if (composed.some(({ changes }) => changes.length > 0)) wake.owe();
   }
 
-  /**
-   * Not while a commit may still come: announced before it, it would never be announced after it. The next cycle may:
-   * its renewal waits for the lease's row, which a save holds until it is over.
-   */
-  get mayAnnounce(): boolean {
-    return this.wakeOwed && !this.#unknown;
+  /** Null: nothing is owed, or it must not be told yet. */
+  get announcement(): number | null {
+    const { wake } = this.before;
+    return wake.isOwed && !wake.isUnsettled ? wake.mark : null;
   }
 
-  announced() {
+  announced(mark: number) {
     this.#woke = true;
-    this.wakeOwed = false;
+    this.before.wake.paid(mark);
+  }
+
+  get hasFailed(): boolean {
+    return this.#failures.length > 0;
   }
 
   leaseLost(): CycleReport {
@@ -177,7 +178,7 @@ export class ReportBuilder {
       stagesMs: this.#stagesMs,
       sources: [...(engine ? ["engine"] : []), ...(archives ? ["archives"] : [])],
       counts: {
-        rows: this.#rows?.length ?? null,
+        rows: this.#isLoaded ? this.before.rows.size : null,
         containers: engine?.containers.byWorkspace.size ?? null,
         volumes: engine?.volumes.byWorkspace.size ?? null,
         archives: archives?.byWorkspace.size ?? null,
@@ -195,20 +196,23 @@ export class ReportBuilder {
         ...(engine?.volumes.contested ?? []),
         ...(archives?.contested ?? []),
       ],
-      repaired: [...this.#drift.repaired],
+      repaired: [...this.#repaired],
       orphanChanges: world?.orphanChanges ?? [],
-      operationInFlight: this.#rows === null ? null : this.#rows.some((row) => row.operationInFlight),
+      operationInFlight: this.#isLoaded ? this.before.rows.operationInFlight : null,
       leaseLost: this.lostLease,
       woke: this.#woke,
       failures: this.#failures,
       memory: {
+        ...this.before,
+        listed: {
+          container: engine?.containers ?? this.before.listed.container,
+          volume: engine?.volumes ?? this.before.listed.volume,
+          archive: archives ?? this.before.listed.archive,
+        },
         suspicions: world?.suspicions ?? this.before.suspicions,
         orphans: world?.orphans ?? this.before.orphans,
         held,
         foreign: this.foreign,
-        deaths: this.deaths,
-        expected: this.#drift.expected,
-        wakeOwed: this.wakeOwed,
       },
     };
   }

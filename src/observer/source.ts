@@ -15,6 +15,8 @@ export interface Observation<T> {
   /** The database's clock before the first call of the listing. */
   readonly stamp: Instant;
   readonly value: T;
+  /** Of the stamp, among all that this process has read. */
+  readonly order: number;
   readonly durationMs: number;
   /** Another answer came before it that nobody took: this one doesn't follow the last that was taken. */
   readonly afterUnseen: boolean;
@@ -96,7 +98,7 @@ export class Source<T> {
    *
    * @returns the outcome of the listing that this call started
    */
-  startIfWanted(stamp: Instant, stop: AbortSignal): Promise<void> | null {
+  startIfWanted(stamp: Instant, stop: AbortSignal, order = 0): Promise<void> | null {
     if (!this.#wanted || this.#busy || !this.#mayStart()) return null;
     this.#wanted = false;
     this.#busy = true;
@@ -114,7 +116,10 @@ export class Source<T> {
       stop,
     ).then(
       (value) =>
-        this.#succeed({ stamp, value, durationMs: this.options.clock.monotonicMs() - startedMs }, term),
+        this.#succeed(
+          { stamp, order, value, durationMs: this.options.clock.monotonicMs() - startedMs },
+          term,
+        ),
       (cause) => this.#fail(cause),
     );
     // A call that outlives its deadline still counts as in flight: never two at a time.

@@ -21,6 +21,8 @@ export type LinkName = "database" | "channel" | "events" | "wake";
 export interface Totals {
   readonly looks: number;
   readonly deliveries: number;
+  /** Looks at the few workspaces that events named. */
+  readonly glances: number;
   readonly changed: number;
   readonly stamped: number;
   readonly skipped: number;

@@ -89,7 +89,7 @@ const describeCycle = (report: CycleReport): JsonObject => ({
   operation_in_flight: report.operationInFlight,
   lease_lost: report.leaseLost,
   woke: report.woke,
-  wake_owed: report.memory.wakeOwed,
+  wake_owed: report.memory.wake.isOwed,
   // A cycle has a handful of stages, and each fails once or twice: no bound is needed.
   failures: report.failures.map(({ stage, cause }) => ({ stage, error: errorText(cause) })),
 });

@@ -7,7 +7,7 @@ import { formatInstant } from "../../src/observer/instant.ts";
 import { deadline } from "./engine-support.ts";
 import type { PostgresRoute } from "./store-postgres-locks.ts";
 import { emptiedWorld } from "./store-postgres-world.ts";
-import { type Database, held, id, type StoreWorld, write } from "./store-support.ts";
+import { type Database, held, id, loadAll, type StoreWorld, write } from "./store-support.ts";
 
 export function postgresColumnsContract(name: string, { shared, open }: PostgresRoute): void {
   const inWorld = (run: (world: StoreWorld, database: Database) => Promise<void>) => async () => {
@@ -38,7 +38,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
           const store = database.storeOn(findings);
           for (const one of ids) await database.beside`insert into workspaces (id) values (${one})`;
           const lease = await held(database.leadership("a"), deadline());
-          const rows = await store.load(deadline());
+          const rows = await loadAll(store);
           expect(rows.map((row) => row.id as string).sort()).toEqual([...ids].sort());
           const outcome = await store.save(
             lease,
@@ -46,7 +46,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
             deadline(),
           );
           expect(outcome).toEqual({ kind: "saved", written: new Set(ids.map(id)), skipped: [], fenced: [] });
-          for (const row of await store.load(deadline()))
+          for (const row of await loadAll(store))
             expect(row.conditions).toEqual({ mark: row.id, observed: {} });
         } finally {
           await database.close();
@@ -71,7 +71,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
           await database.beside`insert into workspaces (id, conditions) values (${`w${n}`}, ${document}::text::jsonb)`;
         }
         const lease = await lead(world);
-        const rows = await world.store.load(deadline());
+        const rows = await loadAll(world.store);
         expect(rows).toHaveLength(broken.length);
         const asRead = new Map(rows.map((row) => [row.id as string, row.conditions]));
         for (const [n, document] of broken.entries()) {
@@ -89,7 +89,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
         }
         // A deleted row of that kind shows no resource.
         await database.beside`update workspaces set deleted_at = now(), conditions = '[{"container": {}}]'`;
-        expect(await world.store.load(deadline())).toEqual([]);
+        expect(await loadAll(world.store)).toEqual([]);
       }),
     );
 
@@ -99,7 +99,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
         await world.add({ id: "" }, { id: "a/b" }, { id: "line\nbreak" }, { id: "w" }, { id: "v" });
         await database.beside`update workspaces set observed_at = 'infinity' where id = 'w'`;
         await database.beside`update workspaces set observed_at = '11111-01-01' where id = 'v'`;
-        const rows = await world.store.load(deadline());
+        const rows = await loadAll(world.store);
         expect(rows.map((row) => row.id as string).sort()).toEqual(["v", "w"]);
         expect(rows.map((row) => row.observedAt)).toEqual([null, null]);
       }),
@@ -122,6 +122,7 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
         ]);
         const without = database.storeOn({
           idType: "text",
+          tellsChanges: true,
           hasStatusTable: false,
           hasTransitionsTable: false,
         });

@@ -14,6 +14,7 @@ import {
   held,
   holdOpen,
   id,
+  loadAll,
   type StoreWorld,
   write,
 } from "./store-support.ts";
@@ -83,10 +84,10 @@ export function postgresLocksContract(name: string, { shared, open }: PostgresRo
         expect(refused.fatal).toBe(false);
         // The client's own deadline is far away.
         expect(performance.now() - startedMs).toBeLessThan(4_500);
-        await fault(world.store.load(deadline()));
+        await fault(loadAll(world.store));
         await letGo();
         expect((await world.stored("w"))?.conditions).toEqual({});
-        expect(await world.store.load(deadline())).toHaveLength(1);
+        expect(await loadAll(world.store)).toHaveLength(1);
       }),
       20_000,
     );
@@ -271,6 +272,21 @@ export function postgresLocksContract(name: string, { shared, open }: PostgresRo
       }),
     );
 
+    test(
+      "P3: nor on a promoted standby that never heard of the last one",
+      inWorld(async (world, database) => {
+        const first = await lead(world);
+        await world.leadership("a").release(first, deadline());
+        const lost = await held(world.leadership("a"), deadline());
+        // What the standby has: the commit of that lease did not reach it.
+        await database.beside`
+          update observer_lease set epoch = ${first.epoch}::bigint, expires_at = clock_timestamp()`;
+        const lease = await held(world.leadership("b"), deadline());
+        expect(BigInt(lease.epoch)).toBeGreaterThan(BigInt(lost.epoch));
+        expect(await world.leadership("a").renew(lost, deadline())).toMatchObject({ kind: "standby" });
+      }),
+    );
+
     test("the role's defaults don't matter: serializable, no time-outs, another time zone and date style", async () => {
       const database = await open({});
       try {
@@ -289,7 +305,7 @@ export function postgresLocksContract(name: string, { shared, open }: PostgresRo
           () => database.beside`update workspaces set phase = 'RUNNING'`,
         );
         expect(outcome).toMatchObject({ kind: "saved", written: new Set([id("w")]) });
-        expect((await database.store.load(deadline()))[0]?.observedAt).toBe(now);
+        expect((await loadAll(database.store))[0]?.observedAt).toBe(now);
       } finally {
         await database.close();
       }

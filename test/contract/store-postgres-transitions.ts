@@ -10,7 +10,7 @@ import type { PostgresRoute } from "./store-postgres-locks.ts";
 import { emptiedWorld } from "./store-postgres-world.ts";
 import { type Database, held, holdOpen, type StoreWorld, write } from "./store-support.ts";
 
-const ALL = { idType: "text", hasStatusTable: true, hasTransitionsTable: true };
+const ALL = { idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true };
 
 const stopped: Transition = {
   key: "container",

@@ -14,7 +14,8 @@ import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import type { JsonObject } from "../../src/observer/conditions.ts";
 import type { Instant } from "../../src/observer/instant.ts";
 import type { WorkspaceId } from "../../src/observer/names.ts";
-import type { ConditionsStore, Leadership, Lease, RowWrite } from "../../src/observer/ports.ts";
+import type { ConditionsStore, Leadership, Lease, RowWrite, WorkspaceRow } from "../../src/observer/ports.ts";
+import { deadline } from "./engine-support.ts";
 
 export const id = (text: string): WorkspaceId => text as WorkspaceId;
 
@@ -28,6 +29,9 @@ export const write = (workspace: string, changes: Partial<Omit<RowWrite, "id">> 
   transitions: [],
   ...changes,
 });
+
+export const loadAll = async (store: ConditionsStore): Promise<readonly WorkspaceRow[]> =>
+  (await store.load(null, deadline())).rows;
 
 export async function held(leadership: Leadership, signal: AbortSignal): Promise<Lease> {
   const answer = await leadership.acquire(signal);
@@ -132,7 +136,7 @@ export async function openDatabase(server: Postgres, settings: DatabaseSettings 
     name,
     options,
     client,
-    store: storeOn({ idType: "text", hasStatusTable: true, hasTransitionsTable: true }),
+    store: storeOn({ idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true }),
     storeOn,
     leadership: (holder) => createLeadership(client, holder),
     beside: session(),

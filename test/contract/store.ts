@@ -8,8 +8,9 @@ import { formatInstant, type Instant, instant } from "../../src/observer/instant
 import { limits } from "../../src/observer/limits.ts";
 import type { Lease, RowWrite } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
+import { changesContract } from "./store-changes.ts";
 import { leadershipContract } from "./store-leadership.ts";
-import { id, type StoreWorld, write } from "./store-support.ts";
+import { id, loadAll, type StoreWorld, write } from "./store-support.ts";
 import { transitionsContract } from "./store-transitions.ts";
 
 /** A world in which `a` leads. */
@@ -50,12 +51,12 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
 
   describe(`ConditionsStore on ${name}`, () => {
     const loaded = async (world: StoreWorld) =>
-      new Map((await world.store.load(deadline())).map((row) => [row.id as string, row]));
+      new Map((await loadAll(world.store)).map((row) => [row.id as string, row]));
 
     test(
       "load() of an empty table has no rows",
       inWorld(async (world) => {
-        expect(await world.store.load(deadline())).toEqual([]);
+        expect(await loadAll(world.store)).toEqual([]);
       }),
     );
 
@@ -301,7 +302,7 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
           const outcome = await world.save(...batch.map((name) => write(name, { set: { mark: name } })));
           expect(outcome).toEqual(saved(batch));
         }
-        const rows = await world.store.load(deadline());
+        const rows = await loadAll(world.store);
         expect(rows.filter((row) => row.conditions.mark === row.id)).toHaveLength(6_000);
       }),
     );
@@ -310,13 +311,14 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
       "P12: load() and save() with a signal that has fired reject with its reason",
       led(async (world) => {
         const fired = AbortSignal.abort(new Error("enough"));
-        expect(world.store.load(fired)).rejects.toThrow();
+        expect(world.store.load(null, fired)).rejects.toThrow();
         expect(world.store.save(world.lease, [], fired)).rejects.toThrow();
         expect(await world.save()).toEqual(saved([]));
       }),
     );
   });
 
+  changesContract(name, inWorld);
   leadershipContract(name, inWorld);
   transitionsContract(name, inWorld);
 }

@@ -112,7 +112,7 @@ test("In mid-write: all of the write is there afterwards, or nothing", async () 
   await waitFor("a write under way", 20_000, async () => {
     const [row] = await platform.sql<{ count: number }[]>`
       select count(*)::int from pg_stat_activity
-       where usename = ${platform.role} and wait_event_type = 'Lock' and query like '%update workspaces%'`;
+       where usename = ${platform.role} and wait_event_type = 'Lock' and query like '%write conditions%'`;
     return row?.count === 1;
   });
   await endsInTime(observer, "SIGTERM");

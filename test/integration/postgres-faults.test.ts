@@ -174,13 +174,13 @@ describe("P12: the server", () => {
     const codes = new Set<string>();
     let killing = true;
     const workers = clients.flatMap((client) => {
-      const schema = { idType: "text", hasStatusTable: true, hasTransitionsTable: true };
+      const schema = { idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true };
       const store = createConditionsStore({ client, instance: "b", schema, transitions: keepTransitions });
       const leadership = createLeadership(client, "a");
       const calls = [
         (signal: AbortSignal) => store.save(lease, [write("w1", { set: { mark: 6 } }), write("w2")], signal),
         (signal: AbortSignal) => leadership.renew(lease, signal),
-        (signal: AbortSignal) => store.load(signal),
+        (signal: AbortSignal) => store.load(null, signal),
       ];
       return calls.map(async (call) => {
         while (killing) {
@@ -264,7 +264,7 @@ describe("P12: the way to the server", () => {
     const store = createConditionsStore({
       client,
       instance: "a",
-      schema: { idType: "text", hasStatusTable: false, hasTransitionsTable: false },
+      schema: { idType: "text", tellsChanges: true, hasStatusTable: false, hasTransitionsTable: false },
       transitions: keepTransitions,
     });
     try {
@@ -313,7 +313,7 @@ describe("P12: the way to the server", () => {
     const store = createConditionsStore({
       client,
       instance: "a",
-      schema: { idType: "text", hasStatusTable: false, hasTransitionsTable: false },
+      schema: { idType: "text", tellsChanges: true, hasStatusTable: false, hasTransitionsTable: false },
       transitions: keepTransitions,
     });
     const writes = (mark: number) =>

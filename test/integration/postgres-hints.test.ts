@@ -76,7 +76,7 @@ test("P8: onUp comes when the server listens: a hint sent at that moment is hear
     random: Math.random,
   });
   const listening = hints.listen(
-    { onUp: () => void hint().catch(heard.reject), onHint: heard.resolve, onDown: heard.reject },
+    { onUp: () => void hint().catch(heard.reject), onHint: () => heard.resolve(), onDown: heard.reject },
     stop.signal,
   );
   await heard.promise;

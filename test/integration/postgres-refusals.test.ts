@@ -193,7 +193,7 @@ describe("at the door", () => {
 });
 
 describe("at work", () => {
-  const schema = { idType: "text", hasStatusTable: true, hasTransitionsTable: true };
+  const schema = { idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true };
   const storeOf = (client: PostgresClient) =>
     createConditionsStore({ client, instance: "a", schema, transitions: keepTransitions });
 
@@ -201,7 +201,7 @@ describe("at work", () => {
     const change = `alter role ${role} set default_transaction_read_only = on`;
     await whileChanged(change, `alter role ${role} reset default_transaction_read_only`, async () => {
       const client = connect();
-      expect(await storeOf(client).load(deadline())).toHaveLength(1);
+      expect((await storeOf(client).load(null, deadline())).rows).toHaveLength(1);
       const fault = await faultOf(createLeadership(client, "a").acquire(deadline()));
       expect(fault.message).toMatch(
         /^Cannot ask for the lease: PostgreSQL answered 25006 "cannot execute SELECT in a read-only transaction"; the server is a read-only standby: point DATABASE_URL at the primary$/,
@@ -212,7 +212,7 @@ describe("at work", () => {
   });
 
   const SCHEMA = "run `observer schema` and apply what it prints";
-  const load: Work = (client) => storeOf(client).load(deadline());
+  const load: Work = (client) => storeOf(client).load(null, deadline());
   const save: Work = async (client) => {
     await database.beside`truncate observer_lease`;
     const lease = await held(createLeadership(database.client, "a"), deadline());

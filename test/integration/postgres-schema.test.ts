@@ -11,7 +11,7 @@ import { createPostgresHints, createPostgresWake } from "../../src/adapters/post
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import { createOwnTables, verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { deadline, listenTo } from "../contract/engine-support.ts";
-import { held, id, keepTransitions, optionsOf, write } from "../contract/store-support.ts";
+import { held, id, keepTransitions, loadAll, optionsOf, write } from "../contract/store-support.ts";
 
 const odd = { role: `obs-"erver's`, schema: `work "spaces's` };
 
@@ -73,6 +73,7 @@ for (const version of [15, 18] as const) {
         readOnly: false,
         problems: [],
         idType: "text",
+        tellsChanges: true,
         hasStatusTable: true,
         hasTransitionsTable: true,
         missing: [],
@@ -110,7 +111,7 @@ for (const version of [15, 18] as const) {
         const leadership = createLeadership(client, "a");
         const lease = await held(leadership, deadline());
         expect(await leadership.renew(lease, deadline())).toMatchObject({ kind: "held" });
-        const rows = await store.load(deadline());
+        const rows = await loadAll(store);
         const writes = rows.map((row) => write(row.id, { set: { container: null }, drop: ["archive"] }));
         expect(await store.save(lease, writes, deadline())).toMatchObject({
           written: new Set([id("w"), id("v")]),

@@ -43,7 +43,7 @@ test("P8: onUp comes when the subscription is in force: a hint published at that
           receivers = count;
         });
       },
-      onHint: heard.resolve,
+      onHint: () => heard.resolve(),
       onDown: heard.reject,
     },
     stop.signal,

@@ -1,6 +1,6 @@
 /** Fake hint channels and the wake-up: hints get lost, come twice, come late, and the line is cut. */
 import type { Random } from "../../dev/fakes/random.ts";
-import type { HintListener, HintSource, WakePublisher } from "../../src/observer/ports.ts";
+import type { HintListener, HintSource, Subject, WakePublisher } from "../../src/observer/ports.ts";
 import type { Owner, Timeline } from "./clock.ts";
 import type { FaultRates } from "./faults.ts";
 import type { Network } from "./network.ts";
@@ -41,7 +41,7 @@ export class FakeChannel implements HintSource {
   }
   #signal: AbortSignal | null = null;
 
-  hint(): void {
+  hint(subjects?: readonly Subject[]): void {
     const { random } = this;
     const rates = this.rates();
     if (random() < rates.hintCut && this.#listener !== null && this.#signal !== null) {
@@ -55,7 +55,7 @@ export class FakeChannel implements HintSource {
     if (random() < rates.hintLost) return;
     const times = random() < rates.hintTwice ? 2 : 1;
     for (let time = 0; time < times; time++)
-      this.timeline.after(1 + random() * 5, () => this.#listener?.onHint(), this.owner);
+      this.timeline.after(1 + random() * 5, () => this.#listener?.onHint(subjects), this.owner);
   }
 }
 

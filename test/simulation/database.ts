@@ -13,6 +13,8 @@ import type {
   Leadership,
   Lease,
   LeaseAnswer,
+  RowsCursor,
+  RowsRead,
   RowWrite,
   SaveOutcome,
   Transition,
@@ -80,6 +82,7 @@ export class FakeDatabase {
   leadership(caller: Caller): Leadership {
     return {
       acquire: (signal) => this.#call(caller, "acquire", signal, () => this.#acquire(caller.name)),
+      confirm: (lease, signal) => this.#call(caller, "confirm", signal, () => this.#confirm(lease)),
       renew: (lease, signal) => this.#call(caller, "renew", signal, () => this.#renew(lease)),
       release: (lease, signal) =>
         this.#call(caller, "release", signal, () => {
@@ -96,11 +99,17 @@ export class FakeDatabase {
 
   store(caller: Caller): ConditionsStore {
     return {
-      load: (signal) =>
+      load: (since, signal) =>
+        this.#call(caller, "load", signal, () => {
+          const read = this.#read(since);
+          this.watcher.loaded(caller, this.#load());
+          return read;
+        }),
+      loadOnly: (ids, signal) =>
         this.#call(caller, "load", signal, () => {
           const rows = this.#load();
           this.watcher.loaded(caller, rows);
-          return rows;
+          return rows.filter(({ id }) => ids.has(id));
         }),
       save: (lease, writes, signal) => this.#save(caller, lease, writes, signal),
       report: (_, signal) => this.#call(caller, "report", signal, () => {}),
@@ -180,12 +189,50 @@ export class FakeDatabase {
     };
   }
 
+  #confirm(lease: Lease): LeaseAnswer {
+    const now = this.#tell();
+    return this.#isCurrent(lease)
+      ? { kind: "held", lease, now, known: this.known }
+      : { kind: "standby", holder: "", now };
+  }
+
   #renew(lease: Lease): LeaseAnswer {
     const now = this.#tell();
     if (!this.#isCurrent(lease)) return { kind: "standby", holder: "", now };
     this.lease!.expiresAt = addMs(now, limits.leaseMs);
     return { kind: "held", lease, now, known: this.known };
   }
+
+  /** What differs from the rows that the cursor's reading handed out. */
+  #read(since: RowsCursor | null): RowsRead {
+    const rows = this.#load();
+    const cursor = {} as RowsCursor;
+    this.#handedOut.set(
+      cursor,
+      new Map(
+        [...this.rows].map(([id, row]) => [
+          id,
+          JSON.stringify([row.operation, row.deleted, row.conditions, row.observedAt]),
+        ]),
+      ),
+    );
+    const before = since && this.#handedOut.get(since);
+    const now = this.#handedOut.get(cursor)!;
+    // A deleted row can't be seen, but counted.
+    if (!before || [...before.keys()].some((id) => !now.has(id)))
+      return { complete: true, rows, gone: [], cursor };
+    const changed = new Set([...now].filter(([id, text]) => before.get(id) !== text).map(([id]) => id));
+    const shown = new Set(rows.map(({ id }) => id));
+    return {
+      complete: false,
+      rows: this.sabotage.has("changes-missed")
+        ? rows.filter(({ id }) => !before.has(id))
+        : rows.filter(({ id }) => changed.has(id)),
+      gone: [...changed].filter((id) => !shown.has(id)),
+      cursor,
+    };
+  }
+  readonly #handedOut = new WeakMap<RowsCursor, ReadonlyMap<WorkspaceId, string>>();
 
   #load(): WorkspaceRow[] {
     const rows: WorkspaceRow[] = [];

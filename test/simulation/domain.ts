@@ -21,4 +21,6 @@ export type Sabotage =
   | "deleted-rows-forgotten"
   | "orphan-inserted"
   | "whole-document-replaced"
+  /** Only rows that are new are told. */
+  | "changes-missed"
   | "locked-row-awaited";

@@ -25,6 +25,27 @@ export const mutants: readonly Mutant[] = [
   { name: "soft-deleted rows are forgotten at once", sabotage: "deleted-rows-forgotten" },
   { name: "the writing statement inserts rows that are gone", sabotage: "orphan-inserted" },
   { name: "the whole document is replaced", sabotage: "whole-document-replaced" },
+  { name: "what changed in the table is not told", sabotage: "changes-missed" },
+  {
+    name: "a row counts as settled whatever is seen",
+    file: "settled.ts",
+    replace: [["if (engine.container !== containers.byWorkspace.get(id)) return false;", ""]],
+  },
+  {
+    name: "a settled row is never stamped again",
+    file: "settled.ts",
+    replace: [["from <= due.now && due.now < until && horizonMs === due.horizonMs", "from <= due.now"]],
+  },
+  {
+    name: "a commit that may still come is not waited for",
+    file: "stages.ts",
+    replace: [
+      [
+        "await (mustWait ? leadership.renew(lease, signal) :",
+        "await (false ? leadership.renew(lease, signal) :",
+      ],
+    ],
+  },
   {
     name: "a late answer gets a new stamp",
     file: "cycle.ts",
@@ -40,8 +61,8 @@ export const mutants: readonly Mutant[] = [
     file: "cycle.ts",
     replace: [
       [
-        "const engine = takeComparable(parts.engineSource, now);",
-        "const late = await readStamp(parts, plan); const taken = takeComparable(parts.engineSource, now); const engine = taken && late !== 'lease-lost' ? { ...taken, stamp: late.now } : taken;",
+        "const engine = unchangedEngine(memory, takeComparable(parts.engineSource, now));",
+        "const late = await readStamp(parts, plan, memory); const taken = unchangedEngine(memory, takeComparable(parts.engineSource, now)); const engine = taken && late !== 'lease-lost' ? { ...taken, stamp: late.now } : taken;",
       ],
     ],
   },
@@ -57,7 +78,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the second look is skipped",
-    file: "cycle.ts",
+    file: "stages.ts",
     replace: [["pair !== null && isSuspicious(row, pair)", "false"]],
   },
   {
@@ -75,8 +96,8 @@ export const mutants: readonly Mutant[] = [
     file: "believe.ts",
     replace: [
       [
-        "rows.filter((row) => isJsonObject(row.conditions[kind]))",
-        "rows.filter((row) => (memory.suspicions as any)['seen ' + kind]?.has(row.id)); (suspicions as any)['seen ' + kind] = new Set(listing.byWorkspace.keys())",
+        "const isPresent = isJsonObject(row.conditions[kind]);",
+        "const isPresent = ((memory.suspicions as any)['seen ' + kind] ?? { has: () => false }).has(row.id); ((suspicions as any)['seen ' + kind] = listing.byWorkspace);",
       ],
     ],
   },
@@ -98,22 +119,22 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the wake-up is lost with the answer to a commit",
     file: "report.ts",
-    replace: [["this.wakeOwed ||= composed.some(", "void composed.some("]],
+    replace: [["if (composed.some(({ changes }) => changes.length > 0)) wake.owe();", ""]],
   },
   {
     name: "the wake-up is sent before a commit that may still come",
     file: "report.ts",
-    replace: [["return this.wakeOwed && !this.#unknown;", "return this.wakeOwed;"]],
+    replace: [["return wake.isOwed && !wake.isUnsettled ?", "return wake.isOwed ?"]],
   },
   {
     name: "a wake-up that failed counts as sent",
-    file: "cycle.ts",
-    replace: [["if (woke) report.announced();", "report.announced(); void woke;"]],
+    file: "stages.ts",
+    replace: [["if (woke) report.announced(owed);", "report.announced(owed); void woke;"]],
   },
   {
     name: "who takes over doesn't announce what the dead leader committed",
     file: "loop.ts",
-    replace: [["{ ...emptyMemory, wakeOwed: true }", "{ ...emptyMemory }"]],
+    replace: [["this.#memory.wake.owe();", ""]],
   },
   {
     name: "half a pair is published",
@@ -137,8 +158,8 @@ export const mutants: readonly Mutant[] = [
     file: "cycle.ts",
     replace: [
       [
-        "if (rows === null || plan.stop.aborted) return report.done();",
-        "if (rows === null || plan.stop.aborted || parts.engineSource.health.lastError !== null) return report.done();",
+        "if (loaded === null || plan.stop.aborted) return report.done();",
+        "if (loaded === null || plan.stop.aborted || parts.engineSource.health.lastError !== null) return report.done();",
       ],
     ],
   },
@@ -156,7 +177,10 @@ export const mutants: readonly Mutant[] = [
     name: "unchanged rows are never stamped again",
     file: "compose.ts",
     replace: [
-      ["if (before === null || before > context.now) return true;", "if (before !== null) return false;"],
+      [
+        "if (before === null || before > now || periodUs <= 0) return now;",
+        "if (before !== null) return (now + 1) as Instant;",
+      ],
     ],
   },
   {

@@ -1,7 +1,7 @@
 /** One instance of the Observer: the real loop on fakes, with a clock of its own; it can be paused, killed, stopped. */
 import type { Random } from "../../dev/fakes/random.ts";
 import type { EngineListing } from "../../src/observer/absence.ts";
-import type { ArchiveSeen, Listing, Log } from "../../src/observer/ports.ts";
+import type { ArchiveSeen, Listing, Log, Look } from "../../src/observer/ports.ts";
 import { FakeChannel, fakeWake } from "./channels.ts";
 import type { Checks } from "./checks.ts";
 import { type Timeline, VirtualClock } from "./clock.ts";
@@ -93,7 +93,7 @@ export class ObserverProcess implements Caller {
         }),
         engineSource: new domain.Source<EngineListing>(
           "engine",
-          (signal) => this.#listEngine(engine, signal),
+          (signal) => this.#listEngine(engine, { signal }),
           {
             ...sourceOptions,
             deadlineMs: 5_000,
@@ -109,6 +109,7 @@ export class ObserverProcess implements Caller {
               },
             )
           : null,
+        lookAt: (look) => this.#listEngine(engine, look),
         archivesIdentity: null,
       },
     });
@@ -148,16 +149,22 @@ export class ObserverProcess implements Caller {
   }
 
   /** Both lists at once; when one fails, the other is aborted and waited for. */
-  async #listEngine(engine: ReturnType<typeof fakeEngine>, signal: AbortSignal): Promise<EngineListing> {
+  async #listEngine(
+    engine: ReturnType<typeof fakeEngine>,
+    { signal, ...which }: Look,
+  ): Promise<EngineListing> {
     const other = new AbortController();
     const stop = () => other.abort();
     signal.addEventListener("abort", stop, { once: true });
-    const look = { signal: other.signal };
+    if (signal.aborted) stop();
+    const look = { ...which, signal: other.signal };
     const calls = [engine.listAll("ws-", look), engine.listVolumes("ws-", look)] as const;
     try {
       const [containers, volumes] = await Promise.all(calls);
-      this.#answered("container", containers);
-      this.#answered("volume", volumes);
+      if (which.only === undefined) {
+        this.#answered("container", containers);
+        this.#answered("volume", volumes);
+      }
       // An engine that doesn't tell who it is: the count of what vanished has to do (P7).
       return { containers, volumes, identity: null };
     } catch (cause) {

@@ -126,8 +126,11 @@ class Simulation {
       domain: options.domain ?? realDomain,
       maxAgeMs: random() < 0.5 ? 10_000 : 60_000,
     };
-    this.#truth.onChange = (_, what) => {
-      if (what === "engine") for (const one of this.#processes) one.events.hint();
+    this.#truth.onChange = (id, what) => {
+      if (what !== "engine") return;
+      // Most events name what they are about.
+      const subjects = random() < 0.9 ? [{ workspace: id, containerId: null }] : undefined;
+      for (const one of this.#processes) one.events.hint(subjects);
     };
   }
 

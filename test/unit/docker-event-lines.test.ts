@@ -1,7 +1,11 @@
 // The event stream's bytes become lines however they are cut, and lines hints: rather one too many than one lost.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createLineSplitter, isHint } from "../../src/adapters/docker-event-lines.ts";
+import { createLineSplitter, subjectsOf } from "../../src/adapters/docker-event-lines.ts";
+import type { Subject } from "../../src/observer/ports.ts";
+
+/** It may be about one of ours. */
+const isHint = (line: string, prefix: string): boolean => subjectsOf(line, prefix)?.length !== 0;
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -90,6 +94,16 @@ describe("isHint()", () => {
     }
     expect(isHint(line("volume", "mount", "ws-a-home"), "ws-")).toBe(false);
     expect(isHint(line("volume", "unmount", "ws-a-home"), "ws-")).toBe(false);
+  });
+
+  test("who it is about is told, and which container: a rename is about two, and one that is not told is about anybody", () => {
+    const a = { workspace: "a", containerId: "f00" } as unknown as Subject;
+    expect(subjectsOf(of("die"), "ws-")).toEqual([a]);
+    expect(subjectsOf(line("volume", "destroy", "ws-a-home"), "ws-")).toEqual([{ ...a, containerId: null }]);
+    const rename = line("container", "rename", "f00", { name: "ws-a", oldName: "/ws-b" });
+    expect(subjectsOf(rename, "ws-")).toEqual([a, { ...a, workspace: "b" as Subject["workspace"] }]);
+    expect(subjectsOf(line("container", "die", "f00"), "ws-")).toBeNull();
+    expect(subjectsOf('{"Type":"volume","Action":"create"}', "ws-")).toBeNull();
   });
 
   test("what can't be understood is a hint; what surely is about something else is not", () => {

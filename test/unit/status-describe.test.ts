@@ -61,6 +61,7 @@ describe("describeView()", () => {
       totals: {
         looks: 300,
         deliveries: 3,
+        glances: 40,
         changed: 11,
         stamped: 400,
         skipped: 5,

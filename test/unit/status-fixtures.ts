@@ -63,7 +63,7 @@ export const report = (changes: Partial<CycleReport> = {}): CycleReport => ({
   leaseLost: false,
   woke: true,
   failures: [],
-  memory: emptyMemory,
+  memory: emptyMemory(),
   ...changes,
 });
 
@@ -83,6 +83,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
   totals: {
     looks: 300,
     deliveries: 3,
+    glances: 40,
     changed: 11,
     stamped: 400,
     skipped: 5,

@@ -10,6 +10,7 @@ import type { Observation } from "../../../src/observer/source.ts";
 import { ownWorld } from "../../../src/observer/world.ts";
 import {
   archive,
+  asRows,
   container,
   engineListing,
   guardConfig,
@@ -24,6 +25,7 @@ import {
 
 const observation = <T>(value: T): Observation<T> => ({
   stamp: second(1),
+  order: 1,
   value,
   durationMs: 5,
   afterUnseen: false,
@@ -38,16 +40,26 @@ const everything = (count: number) =>
 const see = (
   table: readonly WorkspaceRow[],
   engine: ReturnType<typeof engineListing> | null,
-  memory: CycleMemory = emptyMemory,
+  memory: CycleMemory = emptyMemory(),
   nowMs = 0,
-) => believe(table, engine && observation(engine), null, memory, ownWorld, guardConfig, nowMs, second(1));
-const remember = (world: ReturnType<typeof believe>): CycleMemory => ({ ...emptyMemory, ...world });
+) =>
+  believe(
+    asRows(table),
+    engine && observation(engine),
+    null,
+    memory,
+    ownWorld,
+    guardConfig,
+    nowMs,
+    second(1),
+  );
+const remember = (world: ReturnType<typeof believe>): CycleMemory => ({ ...emptyMemory(), ...world });
 
 describe("P7: believe()", () => {
   test("a restart with the wrong socket is caught on the first look, by the table alone", () => {
     const table = rows(6);
     const world = see(table, engineListing());
-    expect(table.every((one) => world.pair(one) === null)).toBe(true);
+    expect(table.every((one) => world.pair(one.id) === null)).toBe(true);
     expect(world.held.container).toHaveLength(6);
     expect(world.held.volume).toHaveLength(6);
     expect(world.held.archive).toHaveLength(0);
@@ -68,16 +80,16 @@ describe("P7: believe()", () => {
         ],
       ),
     );
-    expect(world.pair(table[0]!)?.container?.state).toBe("exited");
-    expect(world.pair(table[8]!)?.container).toBeDefined();
-    expect(world.pair(table[1]!)).toBeNull();
+    expect(world.pair(table[0]!.id)?.container?.state).toBe("exited");
+    expect(world.pair(table[8]!.id)?.container).toBeDefined();
+    expect(world.pair(table[1]!.id)).toBeNull();
   });
 
   test("a doubted listing proves no absence of a row that was never observed", () => {
     const table = [...rows(6), row("new"), row("gone", { container: null, volume: null })];
     const world = see(table, engineListing());
-    expect(world.pair(table[6]!)).toBeNull();
-    expect(world.pair(table[7]!)).not.toBeNull();
+    expect(world.pair(table[6]!.id)).toBeNull();
+    expect(world.pair(table[7]!.id)).not.toBeNull();
     expect(world.held.container).not.toContain(id("new"));
   });
 
@@ -85,29 +97,38 @@ describe("P7: believe()", () => {
     const table = rows(6);
     const world = see(table, { ...everything(6), volumes: listing() });
     expect(world.held.container).toHaveLength(0);
-    expect(table.every((one) => world.pair(one) === null)).toBe(true);
+    expect(table.every((one) => world.pair(one.id) === null)).toBe(true);
   });
 
   test("is believed after it was confirmed", () => {
     const table = rows(6);
-    let memory = emptyMemory;
+    let memory = emptyMemory();
     for (const [nowMs, believed] of [
       [0, false],
       [6_000, false],
       [12_000, true],
     ] as const) {
       const world = see(table, engineListing(), memory, nowMs);
-      expect(world.pair(table[0]!) !== null).toBe(believed);
+      expect(world.pair(table[0]!.id) !== null).toBe(believed);
       memory = remember(world);
     }
   });
 
   test("an answer that nobody took may have shown it all: the row starts anew", () => {
     const table = rows(6);
-    const first = see(table, engineListing(), emptyMemory, 0);
+    const first = see(table, engineListing(), emptyMemory(), 0);
     const again = see(table, engineListing(), remember(first), 6_000);
     const unseen = { ...observation(engineListing()), afterUnseen: true };
-    const third = believe(table, unseen, null, remember(again), ownWorld, guardConfig, 12_000, second(1));
+    const third = believe(
+      asRows(table),
+      unseen,
+      null,
+      remember(again),
+      ownWorld,
+      guardConfig,
+      12_000,
+      second(1),
+    );
     expect(third.held.container).toHaveLength(6);
   });
 
@@ -121,42 +142,42 @@ describe("P7: believe()", () => {
   test("the archives have a guard of their own", () => {
     const table = rows(6);
     const world = believe(
-      table,
+      asRows(table),
       observation(everything(6)),
       observation(listing()),
-      emptyMemory,
+      emptyMemory(),
       ownWorld,
       guardConfig,
       0,
       second(1),
     );
-    expect(world.archive(table[0]!)).toBeNull();
-    expect(world.pair(table[0]!)).not.toBeNull();
+    expect(world.archive(table[0]!.id)).toBeNull();
+    expect(world.pair(table[0]!.id)).not.toBeNull();
   });
 });
 
 test("P6: a source that didn't answer says nothing of any row", () => {
   const table = rows(2);
   const world = believe(
-    table,
+    asRows(table),
     null,
     observation(listing([["w0", archive()]])),
-    emptyMemory,
+    emptyMemory(),
     ownWorld,
     guardConfig,
     0,
     second(1),
   );
-  expect(world.pair(table[0]!)).toBeNull();
-  expect(world.archive(table[0]!)?.archive).toEqual(archive());
-  expect(world.archive(table[1]!)).toEqual({ stamp: second(1), archive: undefined });
+  expect(world.pair(table[0]!.id)).toBeNull();
+  expect(world.archive(table[0]!.id)?.archive).toEqual(archive());
+  expect(world.archive(table[1]!.id)).toEqual({ stamp: second(1), archive: undefined });
 });
 
 test("resources without a row become orphans, per kind", () => {
-  let memory = emptyMemory;
+  let memory = emptyMemory();
   const appeared = [1, 2, 3, 4].map((at) => {
     const engine = { ...observation(everything(1)), stamp: second(at) };
-    const world = believe([], engine, null, memory, ownWorld, guardConfig, 0, second(at));
+    const world = believe(asRows([]), engine, null, memory, ownWorld, guardConfig, 0, second(at));
     memory = remember(world);
     return world.orphanChanges.map((change) => [change.kind, change.appeared]);
   });

@@ -4,6 +4,7 @@ import { type CycleMemory, emptyMemory } from "../../../src/observer/believe.ts"
 import type { JsonObject } from "../../../src/observer/conditions.ts";
 import { type CycleParts, type CyclePlan, runCycle } from "../../../src/observer/cycle.ts";
 import { addMs, type Instant } from "../../../src/observer/instant.ts";
+import type { WorkspaceId } from "../../../src/observer/names.ts";
 import type {
   ArchiveSeen,
   ContainerDeath,
@@ -12,6 +13,7 @@ import type {
   Lease,
   LeaseAnswer,
   Listing,
+  Look,
   RowWrite,
   SaveOutcome,
   VolumeSeen,
@@ -55,6 +57,14 @@ export class CycleWorld {
   deaths = new Map<string, ContainerDeath>();
   explainDeath = async (containerId: string): Promise<ContainerDeath | null> =>
     this.deaths.get(containerId) ?? null;
+  lookAt = async ({ only }: Look): Promise<EngineListing> => {
+    const all = await this.listEngine();
+    const some = <Seen>({ byWorkspace, contested }: Listing<Seen>): Listing<Seen> => ({
+      byWorkspace: new Map([...byWorkspace].filter(([id]) => only!.has(id))),
+      contested,
+    });
+    return { ...all, containers: some(all.containers), volumes: some(all.volumes) };
+  };
   listAgain = async (): Promise<EngineListing> => this.listEngine();
 
   /** As the writing statement would. */
@@ -98,7 +108,15 @@ export class CycleWorld {
         guard: guardConfig,
       },
       store: {
-        load: noted("load", () => this.load()),
+        load: noted("load", async () => ({
+          complete: true,
+          rows: await this.load(),
+          gone: [],
+          cursor: null,
+        })),
+        loadOnly: noted("load", async (only: ReadonlySet<WorkspaceId>) =>
+          (await this.load()).filter(({ id }) => only.has(id)),
+        ),
         save: noted("save", (_: Lease, writes: readonly RowWrite[]) => {
           this.saves.push([...writes]);
           return this.save(writes);
@@ -107,6 +125,7 @@ export class CycleWorld {
       },
       leadership: {
         acquire: async () => ({ kind: "held", lease, now: this.now(), known: {} }),
+        confirm: noted("confirm", (held: Lease) => this.renew(held)),
         renew: noted("renew", (held: Lease) => this.renew(held)),
         release: async () => {},
         now: noted("now", async () => this.now()),
@@ -140,11 +159,12 @@ export class CycleWorld {
                 deadlineMs: 120_000,
               },
             ),
+      lookAt: noted("glance", (look: Look) => this.lookAt(look)),
       archivesIdentity: this.archives === null ? null : "bucket",
     };
   }
 
-  memory: CycleMemory = emptyMemory;
+  memory: CycleMemory = emptyMemory();
 
   /** Starts a cycle; its report is there once time has moved on far enough. */
   begin(over: Partial<CyclePlan> = {}): { report: CycleReport | null } {

@@ -24,7 +24,7 @@ describe("runCycle()", () => {
     const world = oneWorkspace();
     world.known = { engine: "one", archives: "bucket" };
     const report = world.cycle();
-    expect(world.calls[0]).toBe("renew");
+    expect(world.calls[0]).toBe("confirm");
     expect(world.calls.slice(1, 4).sort()).toEqual(["archives", "engine", "load"]);
     expect(world.calls.slice(4)).toEqual(["save", "wake"]);
     expect(report.counts).toMatchObject({
@@ -152,7 +152,7 @@ describe("runCycle()", () => {
     const world = oneWorkspace();
     world.renew = async () => ({ kind: "standby", holder: "other", now: world.now() });
     expect(world.cycle().leaseLost).toBe(true);
-    expect(world.calls).toEqual(["renew"]);
+    expect(world.calls).toEqual(["confirm"]);
   });
 
   test("a lease that is lost in mid-cycle writes nothing and wakes nobody", () => {
@@ -264,7 +264,7 @@ describe("P8: the wake-up", () => {
     expect(world.cycle().woke).toBe(false);
   });
 
-  test("is not sent in the very cycle whose commit may still come", () => {
+  test("is not sent in the very cycle whose commit may still come, and nothing more is written in it", () => {
     const world = oneWorkspace();
     world.rows.push(row("b"));
     world.volumes.delete("a");
@@ -274,8 +274,9 @@ describe("P8: the wake-up", () => {
       return world.apply(writes);
     };
     expect(world.cycle().woke).toBe(false);
-    expect(saves).toBe(2);
+    expect(saves).toBe(1);
     expect(world.cycle().woke).toBe(true);
+    expect(saves).toBe(3);
   });
 
   test("is owed until it could be published", () => {

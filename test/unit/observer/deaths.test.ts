@@ -5,7 +5,13 @@
 import { describe, expect, test } from "bun:test";
 import { emptyMemory } from "../../../src/observer/believe.ts";
 import { composeContainer } from "../../../src/observer/conditions.ts";
-import { hasNewlyDied, type KnownDeath, learnDeaths, rememberDeaths } from "../../../src/observer/deaths.ts";
+import {
+  forgetDeaths,
+  hasNewlyDied,
+  type KnownDeath,
+  learnDeaths,
+  rememberDeaths,
+} from "../../../src/observer/deaths.ts";
 import { limits } from "../../../src/observer/limits.ts";
 import type { ContainerDeath } from "../../../src/observer/ports.ts";
 import { CycleWorld } from "./cycle-support.ts";
@@ -67,7 +73,7 @@ describe("runCycle() looks into deaths", () => {
     world.calls.length = 0;
     world.cycle();
     expect(world.calls).not.toContain("inspect");
-    world.memory = emptyMemory;
+    world.memory = emptyMemory();
     world.cycle();
     expect(world.calls).not.toContain("inspect");
     expect(containerOf(world)).toEqual(stored!);
@@ -137,9 +143,9 @@ test("learnDeaths() asks about a bounded number, a few at a time", async () => {
   expect([asked, most]).toEqual([limits.deathsPerCycle, limits.deathsInParallel]);
 });
 
-describe("rememberDeaths()", () => {
+describe("what is remembered of deaths", () => {
   test("forgets a container that runs again, and in time those that are gone", () => {
-    const before = new Map(
+    const deaths = new Map(
       [known("aaaaaaaaaaaa"), known("bbbbbbbbbbbb"), known("cccccccccccc")].map((one) => [
         one.containerId,
         one,
@@ -149,11 +155,17 @@ describe("rememberDeaths()", () => {
       container({ containerId: "aaaaaaaaaaaa" }),
       container({ ...exited, containerId: "bbbbbbbbbbbb" }),
     ];
-    expect([...rememberDeaths(before, [], listed, 1000).keys()]).toEqual(["bbbbbbbbbbbb", "cccccccccccc"]);
-    expect([...rememberDeaths(before, [], listed, limits.deathsKeptMs).keys()]).toEqual(["bbbbbbbbbbbb"]);
+    forgetDeaths(deaths, listed, 1000);
+    expect([...deaths.keys()]).toEqual(["bbbbbbbbbbbb", "cccccccccccc"]);
+    forgetDeaths(deaths, listed, limits.deathsKeptMs);
+    expect([...deaths.keys()]).toEqual(["bbbbbbbbbbbb"]);
   });
   test("holds no more than its bound", () => {
     const many = Array.from({ length: limits.deathsKept + 5 }, (_, n) => known(`${n}`));
-    expect(rememberDeaths(new Map(), many, [], 0).size).toBe(limits.deathsKept);
+    const deaths = new Map();
+    rememberDeaths(deaths, many);
+    forgetDeaths(deaths, [], 0);
+    expect(deaths.size).toBe(limits.deathsKept);
+    expect(deaths.has("0")).toBe(false);
   });
 });

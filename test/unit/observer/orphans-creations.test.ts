@@ -6,8 +6,8 @@
  */
 import { expect, test } from "bun:test";
 import { randomInt, seededRandom } from "../../../dev/fakes/random.ts";
+import type { CyclePlan } from "../../../src/observer/cycle.ts";
 import type { WorkspaceRow } from "../../../src/observer/ports.ts";
-import type { CycleReport } from "../../../src/observer/report.ts";
 import { CycleWorld } from "./cycle-support.ts";
 import { archive, container, listing, row, volume } from "./support.ts";
 
@@ -100,7 +100,7 @@ test("10,000 creations make no orphan; each real one appears once and disappears
   const appeared: string[] = [];
   const disappeared: string[] = [];
   let suspicions = 0;
-  const cycle = (kind: CycleReport["kind"]) => {
+  const cycle = (kind: CyclePlan["kind"]) => {
     const running = world.begin({ kind });
     for (let waitedMs = 0; running.report === null; waitedMs += 10) {
       if (waitedMs > 60_000) throw new Error("a cycle did not end");

@@ -47,6 +47,7 @@ describe("Source", () => {
     timeline.advance(0);
     expect(source.take()).toEqual({
       stamp: second(1),
+      order: 0,
       value: "world",
       durationMs: 4_000,
       afterUnseen: false,

@@ -1,5 +1,6 @@
 /** Builders of the domain's values, and small fakes of its ports, for the tests beside this file. */
 import type { EngineListing, GuardConfig } from "../../../src/observer/absence.ts";
+import type { Rows } from "../../../src/observer/believe.ts";
 import type { Json, JsonObject } from "../../../src/observer/conditions.ts";
 import { formatInstant, type Instant, instant } from "../../../src/observer/instant.ts";
 import type { WorkspaceId } from "../../../src/observer/names.ts";
@@ -43,6 +44,12 @@ export const engineListing = (
   containers: Iterable<readonly [string, ContainerSeen]> = [],
   volumes: Iterable<readonly [string, VolumeSeen]> = [],
 ): EngineListing => ({ containers: listing(containers), volumes: listing(volumes), identity: "one" });
+
+/** As a cycle holds them. */
+export const asRows = (rows: readonly WorkspaceRow[]): Rows => ({
+  has: (id) => rows.some((row) => row.id === id),
+  values: () => rows.map((row) => ({ row })),
+});
 
 export const row = (
   text: string,

@@ -1,0 +1,208 @@
+/**
+ * The rows as they were last read, kept from one look to the next, so that a look costs what changed and not what
+ * there is. The table is the truth: whatever is written here is read back with the next reading, for it has changed.
+ *
+ * That also tells who edited what is the Observer's: a row that comes back otherwise than it was last found or written
+ * was edited by somebody else. The repair itself needs nothing, for an edited condition differs from what is seen and is
+ * written again; but a change of the world looks the same, and only this tells them apart.
+ */
+import type { ComposedRow } from "./compose.ts";
+import { type ConditionKey, isJsonObject, type JsonObject, jsonEqual } from "./conditions.ts";
+import type { Instant } from "./instant.ts";
+import { limits } from "./limits.ts";
+import type { WorkspaceId } from "./names.ts";
+import type {
+  ArchiveSeen,
+  ContainerSeen,
+  RowsCursor,
+  RowsRead,
+  RowWrite,
+  VolumeSeen,
+  WorkspaceRow,
+} from "./ports.ts";
+
+/** While the database's clock is in it, and looks come that often, no stamp is due. */
+export interface Period {
+  readonly from: Instant;
+  readonly until: Instant;
+  readonly horizonMs: number;
+}
+/** What the row was found to agree with: settled.ts. */
+export interface SettledEngine extends Period {
+  readonly container: ContainerSeen | undefined;
+  readonly volume: VolumeSeen | undefined;
+}
+export interface SettledArchive extends Period {
+  readonly archive: ArchiveSeen | undefined;
+}
+
+export interface MirroredRow {
+  row: WorkspaceRow;
+  /** What it holds if nobody else wrote it. Null: it is not known who wrote it last. */
+  expected: WorkspaceRow | null;
+  engine: SettledEngine | null;
+  archives: SettledArchive | null;
+  /** Of the newest engine listing that it was composed of. */
+  engineOrder: number;
+}
+
+/** A reading under way. */
+export interface Reading {
+  readonly startedMs: number;
+  /** Written since it began: what it tells of them may be older. */
+  readonly overtaken: Set<WorkspaceId>;
+  /** Perhaps written since it began: what it tells of them may be older or not. */
+  readonly doubted: Set<WorkspaceId>;
+}
+
+/** A column of less precision rounds what is stored: up to half a second. */
+const ROUNDING_US = 1_000_000;
+
+export class RowMirror {
+  readonly #rows = new Map<WorkspaceId, MirroredRow>();
+  readonly #readings = new Set<Reading>();
+  #cursor: RowsCursor | null = null;
+  /** When all of it is read again, whatever the cursor tells. */
+  #completeAtMs = Number.NEGATIVE_INFINITY;
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  /** The WC waits for the outcome of some workspace. */
+  get operationInFlight(): boolean {
+    for (const { row } of this.#rows.values()) if (row.operationInFlight) return true;
+    return false;
+  }
+
+  /** How many rows hold that resource as present. */
+  presentCount(kind: ConditionKey): number {
+    let count = 0;
+    for (const { row } of this.#rows.values()) if (isJsonObject(row.conditions[kind])) count += 1;
+    return count;
+  }
+
+  has(id: WorkspaceId): boolean {
+    return this.#rows.has(id);
+  }
+
+  get(id: WorkspaceId): MirroredRow | undefined {
+    return this.#rows.get(id);
+  }
+
+  values(): Iterable<MirroredRow> {
+    return this.#rows.values();
+  }
+
+  /** For the next reading; null asks for all of it. */
+  cursor(nowMs: number): RowsCursor | null {
+    return nowMs >= this.#completeAtMs ? null : this.#cursor;
+  }
+
+  /** The next reading is a whole one. What is expected of the rows stays. */
+  distrust(): void {
+    this.#cursor = null;
+  }
+
+  begin(nowMs: number): Reading {
+    const reading = { startedMs: nowMs, overtaken: new Set<WorkspaceId>(), doubted: new Set<WorkspaceId>() };
+    this.#readings.add(reading);
+    return reading;
+  }
+
+  end(reading: Reading): void {
+    this.#readings.delete(reading);
+  }
+
+  /** Takes a reading in. */
+  merge({ complete, rows, gone, cursor }: RowsRead, reading: Reading, nowMs: number): void {
+    if (complete) {
+      const ids = new Set(rows.map(({ id }) => id));
+      for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id);
+      const tookMs = nowMs - reading.startedMs;
+      this.#completeAtMs = nowMs + Math.max(limits.completeEveryMs, tookMs * limits.completeShare);
+    }
+    for (const id of gone) this.#rows.delete(id);
+    this.mergeSome(rows, reading);
+    // What was left out of it has to be told once more.
+    if (reading.doubted.size > 0) this.#cursor = complete ? null : this.#cursor;
+    else if (complete || reading.overtaken.size === 0) this.#cursor = cursor;
+  }
+
+  /** Takes in what was read of some rows. One that was never seen is taken as it is. */
+  mergeSome(rows: readonly WorkspaceRow[], { overtaken, doubted }: Reading): void {
+    for (const row of rows) {
+      const known = this.#rows.get(row.id);
+      if (known === undefined) {
+        this.#rows.set(row.id, {
+          row,
+          expected: row,
+          engine: null,
+          archives: null,
+          engineOrder: 0,
+        });
+      } else if (!overtaken.has(row.id) && !doubted.has(row.id)) {
+        known.expected ??= row;
+        if (isSame(known.row, row)) continue;
+        known.row = row;
+        known.engine = known.archives = null;
+      }
+    }
+  }
+
+  /**
+   * What a commit made of a row.
+   *
+   * @returns whether it put right what somebody else had edited
+   */
+  wrote({ write, changes, order }: ComposedRow): boolean {
+    for (const { overtaken } of this.#readings) overtaken.add(write.id);
+    const known = this.#rows.get(write.id);
+    if (known === undefined) return false;
+    const { row, expected } = known;
+    const isEdited =
+      expected !== null &&
+      (isMoved(row.observedAt, expected.observedAt) ||
+        (changes.length > 0 && !isSameWorld(row.conditions, expected.conditions)));
+    known.row = known.expected = {
+      ...row,
+      conditions: merged(row.conditions, write),
+      observedAt: write.observedAt,
+    };
+    known.engine = known.archives = null;
+    known.engineOrder = order ?? known.engineOrder;
+    return isEdited;
+  }
+
+  /** Whether it was written, or by whom, is not known: what is read next of them is taken as it is. */
+  doubt(ids: Iterable<WorkspaceId>): void {
+    for (const id of ids) {
+      for (const { doubted } of this.#readings) doubted.add(id);
+      const known = this.#rows.get(id);
+      if (known !== undefined) known.expected = null;
+    }
+  }
+}
+
+/** As the writing statement merges. */
+function merged(stored: JsonObject, { set, observed, drop }: RowWrite): JsonObject {
+  const stamps = isJsonObject(stored.observed) ? stored.observed : {};
+  return { ...without(stored, drop), ...set, observed: { ...without(stamps, drop), ...observed } };
+}
+
+const without = (document: JsonObject, keys: readonly string[]): JsonObject =>
+  keys.length === 0
+    ? document
+    : Object.fromEntries(Object.entries(document).filter(([key]) => !keys.includes(key)));
+
+const isSame = (a: WorkspaceRow, b: WorkspaceRow): boolean =>
+  a.operationInFlight === b.operationInFlight &&
+  a.deleted === b.deleted &&
+  a.observedAt === b.observedAt &&
+  jsonEqual(a.conditions, b.conditions);
+
+const isSameWorld = (a: JsonObject, b: JsonObject): boolean =>
+  jsonEqual(a.container, b.container) && jsonEqual(a.volume, b.volume) && jsonEqual(a.archive, b.archive);
+
+const isMoved = (stored: Instant | null, expected: Instant | null): boolean =>
+  stored === null || expected === null ? stored !== expected : Math.abs(stored - expected) >= ROUNDING_US;
