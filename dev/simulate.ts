@@ -3,13 +3,34 @@
  *
  *     bun dev/simulate.ts --seeds 100000     seeds 1 to 100000; stops at the first failure
  *     bun dev/simulate.ts --seed 4711 --verbose
+ *     bun dev/simulate.ts --mutants --write  planted bugs: which check catches each, and after how many seeds
  *
  * A seed that fails prints what was broken, its fault rates, and the command that replays it. Exit code 1.
  */
 import { parseArgs } from "node:util";
+import { hunt, mutants } from "../test/simulation/mutants.ts";
 import { type SimulationResult, simulate } from "../test/simulation/simulation.ts";
+import { replaceBetween } from "./chaos/report.ts";
 
 const PROGRESS_EVERY_MS = 10_000;
+const MOST_SEEDS_FOR_A_MUTANT = 1_500;
+
+/** @returns the exit code */
+async function huntAll(writesPage: boolean): Promise<number> {
+  const rows: string[] = [];
+  let missed = 0;
+  for (const mutant of mutants) {
+    const caught = await hunt(mutant, MOST_SEEDS_FOR_A_MUTANT);
+    if (caught === null) missed += 1;
+    const [check, seeds] =
+      caught === null ? ["not caught", MOST_SEEDS_FOR_A_MUTANT] : [caught.check, caught.seeds];
+    console.log(`${mutant.name}: ${check}, ${seeds} seeds`);
+    rows.push(`| ${mutant.name} | ${check} | ${seeds} |`);
+  }
+  const table = ["| planted bug | caught by | after so many seeds |", "|---|---|---|", ...rows];
+  if (writesPage) await replaceBetween("simulation", table.join("\n"));
+  return missed === 0 ? 0 : 1;
+}
 
 export function explainFailure({ seed, failure, rates }: SimulationResult): string {
   return [
@@ -19,7 +40,7 @@ export function explainFailure({ seed, failure, rates }: SimulationResult): stri
   ].join("\n");
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: "string", default: "1000" },
@@ -27,8 +48,11 @@ function main(): number {
       seed: { type: "string" },
       verbose: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
+      mutants: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
     },
   });
+  if (values.mutants) return await huntAll(values.write);
   if (values.seed !== undefined) {
     const onTrace = (line: string) => console.log(line);
     const result = simulate(Number(values.seed), values.verbose ? { onTrace } : {});
@@ -73,4 +97,4 @@ function main(): number {
   return failures.size === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exit(main());
+if (import.meta.main) process.exit(await main());

@@ -3,6 +3,7 @@
  * nothing has to be tried out. Used at start, and item by item by `observer check`.
  */
 import type { PostgresClient, Tx } from "./postgres-client.ts";
+import { json, sql } from "./postgres-literals.ts";
 import { OWN_TABLES_DDL, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
 
 export interface SchemaFindings {
@@ -55,7 +56,18 @@ export async function createOwnTables(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const created: string[] = [];
-  for (const [table, ddl] of Object.entries(OWN_TABLES_DDL)) {
+  // Most starts find them all: one question, instead of a transaction for each.
+  const missing = await client.ask<{ name: string }>(
+    "Cannot look for tables",
+    signal,
+    sql`
+    select name from jsonb_array_elements_text(${json(Object.keys(OWN_TABLES_DDL))}) as tables (name)
+     where to_regclass(name) is null`,
+  );
+  const wanted = Object.entries(OWN_TABLES_DDL).filter(([table]) =>
+    missing.some(({ name }) => name === table),
+  );
+  for (const [table, ddl] of wanted) {
     await client.transaction(`Cannot create ${table}`, signal, async (tx) => {
       // Two instances that start together must not collide; "if not exists" alone does not see to that.
       await tx`select pg_advisory_xact_lock(hashtext('observer: own tables'))`;

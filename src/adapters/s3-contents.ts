@@ -60,7 +60,6 @@ function readEntry(text: string): ListEntry | null {
   const size = textOf(text, "Size");
   if (key === null || modified === null || size === null) return null;
   if (!TIME.test(modified) || !SIZE.test(size)) return null;
-  // biome-ignore lint/style/noRestrictedGlobals: parsing a given text reads no clock
   return { Key: key, LastModified: new Date(modified), Size: Number(size) };
 }
 

@@ -44,4 +44,5 @@ export const containerName = (id: string, prefix: string): string => `${prefix}$
 export const volumeName = (id: string, prefix: string): string => `${prefix}${id}${VOLUME_SUFFIX}`;
 
 /** What may be stored: PostgreSQL's jsonb refuses NUL and lone surrogates, and one of them fails a whole batch. */
-export const storableText = (text: string): string => text.replaceAll("\u0000", "\ufffd").toWellFormed();
+export const storableText = (text: string): string =>
+  (text.includes("\u0000") ? text.replaceAll("\u0000", "\ufffd") : text).toWellFormed();
