@@ -23,6 +23,7 @@ const FILES = [
   "test/unit/foreign-archives.test.ts",
   "test/unit/foreign-documents.test.ts",
   "test/unit/foreign-engine.test.ts",
+  "test/unit/s3-contents.test.ts",
   "test/unit/s3-newest.test.ts",
   "test/unit/s3-page.test.ts",
   "test/unit/observer/compose.test.ts",
@@ -30,6 +31,7 @@ const FILES = [
   "test/unit/observer/instant.test.ts",
   "test/unit/observer/names.test.ts",
   "test/integration/hint-payloads.test.ts",
+  "test/integration/postgres-literals.test.ts",
 ];
 /** There are somewhat more; some of them cap their inputs, for each costs milliseconds. */
 const PROPERTIES = 60;

@@ -6,6 +6,7 @@ import { type Postgres, startPostgres } from "../../dev/services/postgres.ts";
 import { PostgresClient } from "../../src/adapters/postgres-client.ts";
 import { json, sql, verbatim } from "../../src/adapters/postgres-literals.ts";
 import { deadline } from "../contract/engine-support.ts";
+import { atLeast } from "../unit/fuzz-runs.ts";
 
 let server: Postgres;
 
@@ -50,7 +51,7 @@ describe("literals", () => {
             two: 2,
           });
         }),
-        { numRuns: 60 },
+        atLeast(60),
       );
     } finally {
       await client.close();

@@ -47,6 +47,21 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "a glance and a cycle don't take turns",
+    file: "stages.ts",
+    replace: [
+      [
+        "return turns.take(async () => {",
+        "return (async (work: () => Promise<void>) => work())(async () => {",
+      ],
+    ],
+  },
+  {
+    name: "of two observations of one process the older may come last",
+    file: "stages.ts",
+    replace: [["< mirrored.engineOrder;", "< -1;"]],
+  },
+  {
     name: "a late answer gets a new stamp",
     file: "cycle.ts",
     replace: [
