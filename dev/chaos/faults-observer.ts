@@ -1,9 +1,8 @@
 // Faults of the Observer's own processes: paused, killed, cut off, asked to end at a bad moment.
-import { waitFor } from "../services/wait.ts";
 import type { Context, Fault } from "./fault.ts";
 import { STOP_MS } from "./judge-processes.ts";
 import type { ObserverProcess } from "./observer.ts";
-import { type World, waitForLeader } from "./world.ts";
+import { isWholeList, type World, waitForLeader } from "./world.ts";
 
 async function endsInTime(world: World, context: Context): Promise<void> {
   for (const { code, tookMs } of await world.stopObservers()) {
@@ -56,8 +55,11 @@ export const observerFaults: readonly Fault[] = [
       const [first, second] = await withSecond(world);
       engine.delays = () => ({ beforeMs: 0, afterMs: 1_500 });
       await Bun.sleep(4_000);
-      const asked = engine.requests;
-      await waitFor("a listing under way", 10_000, () => engine.requests > asked);
+      const listing = Promise.withResolvers<void>();
+      // A whole one: what events call for has a deadline that is over when it wakes up.
+      engine.onRequest = (path) => isWholeList(path) && listing.resolve();
+      await listing.promise;
+      engine.onRequest = null;
       await Bun.sleep(200);
       first.signal("SIGSTOP");
       await second.logged("lease.acquired");

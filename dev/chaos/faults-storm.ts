@@ -5,7 +5,7 @@ import { eventLines } from "./engine-events.ts";
 import type { Context, Fault } from "./fault.ts";
 import { ABSENT } from "./journal.ts";
 import type { Settings } from "./observer.ts";
-import type { World } from "./world.ts";
+import { isWholeList, type World } from "./world.ts";
 
 const GOES_ON = { goesOn: ["containers", "archives"] } as const;
 
@@ -28,13 +28,6 @@ const HELD_BACK: Settings = {
 const RARE_MS = 10_000;
 /** How soon after the last hint an archive must be in the table. */
 const HINTED_MS = 4_000;
-
-/** Lists of everything have only the prefix for a name; targeted ones name workspaces. */
-function isWholeList(path: string): boolean {
-  if (!path.includes("/containers/json")) return false;
-  const filters = new URL(path, "http://engine").searchParams.get("filters");
-  return filters === null || (JSON.parse(filters) as { name?: string[] }).name?.join() === "ws-";
-}
 
 /** Counts what the Engine is asked from now on. */
 function countAsked({ proxies: { engine } }: World) {

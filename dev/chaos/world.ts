@@ -174,6 +174,13 @@ export async function startWorld(executable: string, seed: number): Promise<Worl
   }
 }
 
+/** Lists of everything have only the prefix for a name; targeted ones name workspaces. */
+export function isWholeList(path: string): boolean {
+  if (!path.includes("/containers/json")) return false;
+  const filters = new URL(path, "http://engine").searchParams.get("filters");
+  return filters === null || (JSON.parse(filters) as { name?: string[] }).name?.join() === "ws-";
+}
+
 function engineRoute(path: string): EngineRoute {
   if (path.includes("/containers/json")) return "containers";
   if (path.includes("/volumes")) return "volumes";

@@ -7,6 +7,7 @@ import { isRoot } from "./privileges.ts";
 import { type Daemon, runCommand, startDaemon } from "./process.ts";
 import { processesOf, signalProcess } from "./procfs.ts";
 import { inScope, type Scope } from "./scope.ts";
+import { endProcesses } from "./sweep.ts";
 import { waitFor } from "./wait.ts";
 
 export interface DockerOptions {
@@ -59,11 +60,18 @@ export async function startDocker(options: DockerOptions = {}): Promise<Docker> 
           for (const stat of left) signalProcess(stat, "SIGKILL");
           return left.length === 0;
         });
-        // To dockerd a zombie is still running, and it would wait for it.
-        for (const name of ["dockerd.pid", "exec/containerd/containerd.pid"]) {
-          await rm(join(scope.folder, name), { force: true });
-        }
-        daemon = await startDockerd(scope, options, engine);
+        const start = async () => {
+          // To dockerd a zombie is still running, and it would wait for it.
+          for (const name of ["dockerd.pid", "exec/containerd/containerd.pid"]) {
+            await rm(join(scope.folder, name), { force: true });
+          }
+          return await startDockerd(scope, options, engine);
+        };
+        daemon = await start().catch(async () => {
+          // Now and then it waits for ever for what a killed one left behind. A host that boots has none of that.
+          await endProcesses(scope.folder);
+          return await start();
+        });
       },
       stop: scope.stop,
     };

@@ -135,18 +135,30 @@ export async function loadAllWorkspaces(ask: Ask, idType: string): Promise<RowsR
   return { complete: true, rows, gone: [], cursor: null };
 }
 
+/** An event names strangers as well, and a name that is no id of that type would fail the cast for all. */
+function isOfType(idType: string, id: string): boolean {
+  if (idType === "uuid") return /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(id);
+  const bits = INTEGER_BITS[idType];
+  if (bits === undefined) return true;
+  return /^-?\d{1,19}$/.test(id) && BigInt.asIntN(bits, BigInt(id)) === BigInt(id);
+}
+const INTEGER_BITS: Readonly<Record<string, number>> = { smallint: 16, integer: 32, bigint: 64 };
+
 /** Those of the given that are to be observed. */
 export async function loadSomeWorkspaces(
   ask: Ask,
-  ids: Iterable<WorkspaceId>,
+  ids: ReadonlySet<WorkspaceId>,
   idType: string,
 ): Promise<WorkspaceRow[]> {
+  const possible = [...ids].filter((id) => isOfType(idType, id));
+  if (possible.length === 0) return [];
   const rows = await ask<LoadedRow>(sql`
     select ${COLUMNS}
       from workspaces
-     where id in (select given.id::${verbatim(idType)} from jsonb_array_elements_text(${json([...ids])}) as given (id))
+     where id in (select given.id::${verbatim(idType)} from jsonb_array_elements_text(${json(possible)}) as given (id))
        and ${IN_SCOPE}`);
-  return rows.flatMap(parseRow);
+  // To a type two names may be one (007 and 7): a row that was not named by its own would seem to have nothing.
+  return rows.flatMap(parseRow).filter(({ id }) => ids.has(id));
 }
 
 function cursorOf(cursor: Cursor): RowsCursor {

@@ -56,13 +56,13 @@ export async function createOwnTables(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const created: string[] = [];
-  // Most starts find them all: one question, instead of a transaction for each.
+  // Most starts find them all: one question, instead of a transaction for each. Not by to_regclass(): the server would
+  // remember for this session that there is none, and not look again after the lock below.
   const missing = await client.ask<{ name: string }>(
-    "Cannot look for tables",
+    "Cannot inspect the schema",
     signal,
-    sql`
-    select name from jsonb_array_elements_text(${json(Object.keys(OWN_TABLES_DDL))}) as tables (name)
-     where to_regclass(name) is null`,
+    sql`select name from jsonb_array_elements_text(${json(Object.keys(OWN_TABLES_DDL))}) as tables (name)
+         where not exists (select from pg_catalog.pg_class where relname = name and pg_table_is_visible(oid))`,
   );
   const wanted = Object.entries(OWN_TABLES_DDL).filter(([table]) =>
     missing.some(({ name }) => name === table),

@@ -62,7 +62,8 @@ export const limits = {
    */
   completeEveryMs: 60_000,
   completeShare: 100,
-  /** Rows in one writing statement. */
+  /** Rows in the first writing statement of a look, and in each further one. */
+  rowsInFirstStatement: 250,
   rowsPerStatement: 5_000,
 } as const;
 

@@ -209,8 +209,14 @@ async function saveRows(
     report.wouldSave(composed);
     return;
   }
-  for (let start = 0; start < composed.length && !report.lostLease; start += limits.rowsPerStatement) {
-    const batch = composed.slice(start, start + limits.rowsPerStatement);
+  let done = 0;
+  while (done < composed.length && !report.lostLease) {
+    // A small one first: of a whole table that is written for the first time something is there soon.
+    const batch = composed.slice(
+      done,
+      done + (done === 0 ? limits.rowsInFirstStatement : limits.rowsPerStatement),
+    );
+    done += batch.length;
     const outcome = await report.stage("save", () => save(parts, lease, batch));
     if (outcome === null) report.saveUnknown(batch);
     else report.saved(batch, outcome);

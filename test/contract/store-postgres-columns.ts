@@ -48,6 +48,14 @@ export function postgresColumnsContract(name: string, { shared, open }: Postgres
           expect(outcome).toEqual({ kind: "saved", written: new Set(ids.map(id)), skipped: [], fenced: [] });
           for (const row of await loadAll(store))
             expect(row.conditions).toEqual({ mark: row.id, observed: {} });
+          // An event may name what is no id of that type.
+          const named = new Set([...ids, "a stranger", "99999999999999999999"].map(id));
+          const some = await store.loadOnly(named, deadline());
+          expect(some.map((row) => row.id as string).sort()).toEqual([...ids].sort());
+          // Nor is a row anybody's who calls it otherwise: nothing is known of its own name then.
+          const otherwise = new Set(ids.flatMap((one) => [`0${one}`, one.toUpperCase()]).map(id));
+          for (const one of ids) otherwise.delete(id(one));
+          expect(await store.loadOnly(otherwise, deadline())).toEqual([]);
         } finally {
           await database.close();
         }
