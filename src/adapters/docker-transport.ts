@@ -27,7 +27,18 @@ export interface DockerTransport {
     schema: Schema,
     signal: AbortSignal,
   ): Promise<v.InferOutput<Schema>>;
-  /** The same, and null where the Engine says that there is no such object. */
+  /**
+   * The same, made into something else. The very bytes of the last answer mean what they meant, so they are neither
+   * parsed nor made into anything again: of a listing that is repeated every few seconds that is most of the work.
+   */
+  getMade<Schema extends v.GenericSchema, Made extends object>(
+    path: string,
+    schema: Schema,
+    signal: AbortSignal,
+    make: (answer: v.InferOutput<Schema>) => Made,
+    last: LastAnswer<Made> | null,
+  ): Promise<Made>;
+  /** As getJson, and null where the Engine says that there is no such object. */
   findJson<Schema extends v.GenericSchema>(
     path: string,
     schema: Schema,
@@ -74,24 +85,32 @@ export function createDockerTransport(
     throw explainStatus(response.status, new TextDecoder().decode(body), response.headers.get("location"));
   }
 
+  async function getBody(path: string, signal: AbortSignal): Promise<Uint8Array> {
+    const response = await get(path, signal);
+    return readBody(response, bodyLimitBytes).catch((error: unknown) => {
+      throw failure(error, signal, "reading the Engine's answer");
+    });
+  }
+
   async function getJson<Schema extends v.GenericSchema>(
     path: string,
     schema: Schema,
     signal: AbortSignal,
   ): Promise<v.InferOutput<Schema>> {
-    const response = await get(path, signal);
-    const body = await readBody(response, bodyLimitBytes).catch((error: unknown) => {
-      throw failure(error, signal, "reading the Engine's answer");
-    });
-    const json = parseJson(body);
-    const result = v.safeParse(schema, json, { abortEarly: true });
-    if (result.success) return result.output;
-    const issue = result.issues[0];
-    throw wrongShape(v.getDotPath(issue) ?? "", issue);
+    return parse(await getBody(path, signal), schema);
   }
 
   return {
     getJson,
+
+    async getMade(path, schema, signal, make, last) {
+      const body = await getBody(path, signal);
+      const known = last?.of(path, body);
+      if (known) return known;
+      const made = make(parse(body, schema));
+      last?.keep(path, body, made);
+      return made;
+    },
 
     async findJson(path, schema, signal) {
       try {
@@ -149,6 +168,32 @@ async function readBody(response: Response, limitBytes: number): Promise<Uint8Ar
     }
   }
   return Buffer.concat(chunks, sizeBytes);
+}
+
+/** What was made of the last answer to a question. */
+export class LastAnswer<Made extends object> {
+  #path = "";
+  #body: Uint8Array | null = null;
+  #made: Made | null = null;
+
+  of(path: string, body: Uint8Array): Made | null {
+    return path === this.#path && this.#body !== null && Buffer.compare(body, this.#body) === 0
+      ? this.#made
+      : null;
+  }
+
+  keep(path: string, body: Uint8Array, made: Made): void {
+    this.#path = path;
+    this.#body = body;
+    this.#made = made;
+  }
+}
+
+function parse<Schema extends v.GenericSchema>(body: Uint8Array, schema: Schema): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, parseJson(body), { abortEarly: true });
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw wrongShape(v.getDotPath(issue) ?? "", issue);
 }
 
 /** Never `response.json()`: it takes an empty body for null. */

@@ -19,7 +19,7 @@ import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { listPath, nameFilter } from "./docker-filters.ts";
 import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
-import { createDockerTransport } from "./docker-transport.ts";
+import { createDockerTransport, LastAnswer } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
 import { collectVolumes, VOLUME_SCHEMA, VOLUMES_SCHEMA } from "./docker-volumes.ts";
 
@@ -66,6 +66,8 @@ const INFO_SCHEMA = v.object({
 export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   const transport = createDockerTransport(options.endpoint);
   const versions = createVersionNegotiator(transport);
+  /** Of the containers alone: an Engine lists its volumes in another order each time. */
+  const last = new LastAnswer<Listing<ContainerSeen>>();
 
   async function named<T>(action: string, call: () => Promise<T>): Promise<T> {
     try {
@@ -143,8 +145,13 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         await Promise.all([...(look.after ?? [])].map((id) => settled(apiVersion, id, look.signal)));
         const filter = nameFilter(prefix, look.only && [...look.only].map((id) => containerName(id, prefix)));
         const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
-        const containers = await transport.getJson(path, CONTAINERS_SCHEMA, look.signal);
-        return collectContainers(containers, prefix, look.only);
+        return transport.getMade(
+          path,
+          CONTAINERS_SCHEMA,
+          look.signal,
+          (containers) => collectContainers(containers, prefix, look.only),
+          look.only === undefined ? last : null,
+        );
       }),
 
     listVolumes: (prefix, look) =>

@@ -5,7 +5,7 @@ export function keepUnchanged<Seen extends object>(
   before: Listing<Seen> | null,
   now: Listing<Seen>,
 ): Listing<Seen> {
-  if (before === null) return now;
+  if (before === null || before === now) return now;
   const byWorkspace = new Map(now.byWorkspace);
   for (const [id, seen] of byWorkspace) {
     const last = before.byWorkspace.get(id);

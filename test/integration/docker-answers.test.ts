@@ -3,6 +3,7 @@
 // Method: a server that says word for word what each test wants, on a unix socket.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createDockerEngine } from "../../src/adapters/docker.ts";
+import type { WorkspaceId } from "../../src/observer/names.ts";
 import { deadline } from "../contract/engine-support.ts";
 import {
   containerJson,
@@ -69,6 +70,31 @@ describe("what is legal", () => {
     const filters = "filters=%7B%22name%22%3A%5B%22ws-%22%5D%7D";
     const lists = [`/v1.41/containers/json?all=1&${filters}`, `/v1.41/volumes?${filters}`];
     expect(server.requests.slice(before)).toEqual(["/version", ...lists, ...lists]);
+  });
+
+  test("the very bytes of the last answer mean the very same; one byte more and all is read anew", async () => {
+    server.script("/containers/json", json([containerJson()]));
+    const first = await listContainers();
+    const few = await engine.listAll("ws-", { only: new Set(["b" as WorkspaceId]), signal: deadline() });
+    expect(few.byWorkspace.size).toBe(0);
+    expect(await listContainers()).toBe(first);
+
+    server.script(
+      "/containers/json",
+      json([containerJson({ State: "paused", Status: "Up 1 hour (Paused)" })]),
+    );
+    const paused = await listContainers();
+    expect([...paused.byWorkspace.values()]).toMatchObject([{ state: "paused" }]);
+
+    server.script("/containers/json", json([]));
+    expect((await listContainers()).byWorkspace.size).toBe(0);
+    expect(await engine.listAll("ws-a", { signal: deadline() })).not.toBe(paused);
+  });
+
+  test("an answer that is refused is refused again", async () => {
+    server.script("/containers/json", json([containerJson({ State: "" })]));
+    await failureOf(listContainers());
+    await failureOf(listContainers());
   });
 
   test("a targeted look at nothing asks nothing", async () => {
