@@ -16,7 +16,7 @@ import type {
 } from "../observer/ports.ts";
 import { CONTAINERS_SCHEMA, collectContainers } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
-import { listPath, nameFilter } from "./docker-filters.ts";
+import { FilterWorth, listPath, nameFilter } from "./docker-filters.ts";
 import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
 import { createDockerTransport, LastAnswer } from "./docker-transport.ts";
@@ -68,6 +68,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   const versions = createVersionNegotiator(transport);
   /** Of the containers alone: an Engine lists its volumes in another order each time. */
   const last = new LastAnswer<Listing<ContainerSeen>>();
+  const worth = new FilterWorth();
 
   async function named<T>(action: string, call: () => Promise<T>): Promise<T> {
     try {
@@ -143,14 +144,21 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         if (asksForNothing(look)) return NOTHING;
         const { apiVersion } = await versions.get(look.signal);
         await Promise.all([...(look.after ?? [])].map((id) => settled(apiVersion, id, look.signal)));
-        const filter = nameFilter(prefix, look.only && [...look.only].map((id) => containerName(id, prefix)));
+        const isWhole = look.only === undefined;
+        const isFiltered = !isWhole || worth.isFiltered();
+        const names = look.only && [...look.only].map((id) => containerName(id, prefix));
+        const filter = isFiltered ? nameFilter(prefix, names) : null;
         const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
         return transport.getMade(
           path,
           CONTAINERS_SCHEMA,
           look.signal,
-          (containers) => collectContainers(containers, prefix, look.only),
-          look.only === undefined ? last : null,
+          (containers) => {
+            const listing = collectContainers(containers, prefix, look.only);
+            if (!isFiltered) worth.saw(containers.length, listing.byWorkspace.size);
+            return listing;
+          },
+          isWhole ? last : null,
         );
       }),
 

@@ -16,6 +16,7 @@ import { cutContents } from "./s3-contents.ts";
 import { archivesError, type StoreContext } from "./s3-errors.ts";
 import { newestArchives } from "./s3-newest.ts";
 import { type ListEntry, pageSequence, type StoredObject } from "./s3-page.ts";
+import { RepeatedQuestion, type SignedRequest } from "./s3-repeated.ts";
 
 export interface S3ArchivesOptions {
   readonly bucket: string;
@@ -54,8 +55,20 @@ export interface StoreIdentity {
   readonly endpoint: string | null;
 }
 
-/** The entries that were cut out of an answer before the SDK parsed it, by the call's context. */
-const cutEntries = new WeakMap<object, readonly ListEntry[]>();
+/** What went over the line for a call, by its context. */
+interface Exchange {
+  readonly request: SignedRequest;
+  /** The answer's body. */
+  readonly page: string;
+  /** Cut out of it before the SDK parsed it; null: the SDK parsed it all. */
+  readonly entries: readonly ListEntry[] | null;
+}
+const exchanges = new WeakMap<object, Exchange>();
+
+interface WholeLook {
+  readonly prefix: string;
+  readonly listing: Listing<ArchiveSeen>;
+}
 
 /** Prefixes that are listed at the same time in a look at some workspaces. */
 const PARALLEL_PREFIXES = 8;
@@ -68,6 +81,7 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   const { bucket, pageTimeoutMs } = options;
   const client = createClient(options);
   const context = storeContext(options);
+  const wholeLook = new RepeatedQuestion<WholeLook>();
 
   async function readPage(
     prefix: string,
@@ -92,51 +106,76 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
     const answer = await withDeadline(pageTimeoutMs, signal, (abortSignal) =>
       client.send(command, { abortSignal }),
     );
-    const entries = cutEntries.get(context);
-    return entries === undefined ? answer : { ...answer, Contents: entries };
+    const exchange = exchanges.get(context) ?? null;
+    const entries = exchange?.entries ?? null;
+    return { exchange, answer: entries === null ? answer : { ...answer, Contents: entries } };
   }
 
-  /** Every object below the prefix, in order of keys; resolves only when all were seen. */
+  /**
+   * Every object below the prefix, in order of keys; resolves only when all were seen.
+   *
+   * @returns what went over the line, if it was one page
+   */
   async function readAll(
     prefix: string,
     signal: AbortSignal,
     see: (object: StoredObject) => void,
-  ): Promise<void> {
+  ): Promise<Exchange | null> {
     const sequence = pageSequence(bucket, prefix);
+    let last: Exchange | null = null;
     while (!sequence.complete) {
       signal.throwIfAborted();
       try {
-        const answer = await readPage(prefix, sequence.token, options.pageKeys, signal);
+        const { answer, exchange } = await readPage(prefix, sequence.token, options.pageKeys, signal);
         for (const object of sequence.accept(answer)) see(object);
+        last = exchange;
       } catch (error) {
         signal.throwIfAborted();
         throw archivesError(error, sequence.pages + 1, context);
       }
+    }
+    return sequence.pages === 1 ? last : null;
+  }
+
+  /** The last whole look's answer, if it is the same once more. */
+  async function unchanged(signal: AbortSignal): Promise<WholeLook | null> {
+    try {
+      return await withDeadline(pageTimeoutMs, signal, (abortSignal) => wholeLook.ask(abortSignal));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw archivesError(error, 1, context);
     }
   }
 
   async function listArchives(prefix: string, look: Look): Promise<Listing<ArchiveSeen>> {
     const naming = { prefix, suffix: options.suffix, commitSuffix: options.commitSuffix };
     const byWorkspace = new Map<WorkspaceId, ArchiveSeen>();
+    // Several archives of a workspace are its history, no contest.
+    const listing = { byWorkspace, contested: [] };
     const readInto = async (below: string, signal: AbortSignal) => {
       const newest = newestArchives(naming);
-      await readAll(below, signal, newest.see);
+      const exchange = await readAll(below, signal, newest.see);
       for (const [id, archive] of newest.result()) byWorkspace.set(id, archive);
+      return exchange;
     };
-    if (look.only === undefined) await readInto(prefix, look.signal);
-    else
-      await forEachOf(look.only, PARALLEL_PREFIXES, look.signal, (id, signal) =>
-        readInto(`${prefix}${id}/`, signal),
-      );
-    // Several archives of a workspace are its history, no contest.
-    return { byWorkspace, contested: [] };
+    if (look.only === undefined) {
+      const same = await unchanged(look.signal);
+      if (same?.prefix === prefix) return same.listing;
+      const exchange = await readInto(prefix, look.signal);
+      if (exchange !== null)
+        wholeLook.keep(exchange.request, new TextEncoder().encode(exchange.page), { prefix, listing });
+    } else
+      await forEachOf(look.only, PARALLEL_PREFIXES, look.signal, async (id, signal) => {
+        await readInto(`${prefix}${id}/`, signal);
+      });
+    return listing;
   }
 
   return {
     listArchives,
     async head(prefix, signal) {
       try {
-        pageSequence(bucket, prefix).accept(await readPage(prefix, null, 1, signal));
+        pageSequence(bucket, prefix).accept((await readPage(prefix, null, 1, signal)).answer);
         return { bucket, region: await client.config.region(), endpoint: context.endpoint };
       } catch (error) {
         signal.throwIfAborted();
@@ -179,14 +218,14 @@ function createClient(options: S3ArchivesOptions): S3Client {
     (next, context) => async (args) => {
       const result = await next(args);
       const response = result.response as { body?: unknown; statusCode?: number };
-      cutEntries.delete(context);
+      exchanges.delete(context);
       if (response.statusCode !== 200 || !(response.body instanceof Readable)) {
         response.body = boundedBody(response.body, MAX_PAGE_BYTES);
         return result;
       }
       const page = await readText(response.body, MAX_PAGE_BYTES);
       const cut = cutContents(page);
-      if (cut !== null) cutEntries.set(context, cut.entries);
+      exchanges.set(context, { request: args.request as SignedRequest, page, entries: cut?.entries ?? null });
       response.body = new TextEncoder().encode(cut?.rest ?? page);
       return result;
     },

@@ -15,6 +15,8 @@ import {
   versionAnswer,
 } from "./docker-scripted-engine.ts";
 
+const FILTER = "filters=%7B%22name%22%3A%5B%22ws-%22%5D%7D";
+
 let server: ScriptedEngine;
 let engine: ReturnType<typeof createDockerEngine>;
 
@@ -58,7 +60,7 @@ describe("what is legal", () => {
     ]);
   });
 
-  test("one call each, all states, loosely filtered, at the negotiated version", async () => {
+  test("one call each, all states, at the negotiated version", async () => {
     server.script("/containers/json", json([]));
     server.script("/volumes", json({ Volumes: null }));
     const fresh = createDockerEngine({ endpoint: server.endpoint });
@@ -67,9 +69,32 @@ describe("what is legal", () => {
       await fresh.listAll("ws-", { signal: deadline() });
       await fresh.listVolumes("ws-", { signal: deadline() });
     }
-    const filters = "filters=%7B%22name%22%3A%5B%22ws-%22%5D%7D";
-    const lists = [`/v1.41/containers/json?all=1&${filters}`, `/v1.41/volumes?${filters}`];
+    const lists = ["/v1.41/containers/json?all=1", `/v1.41/volumes?${FILTER}`];
     expect(server.requests.slice(before)).toEqual(["/version", ...lists, ...lists]);
+  });
+
+  test("containers are filtered, loosely, while there are strangers to leave out", async () => {
+    const strangers = (count: number) =>
+      Array.from({ length: count }, (_, i) =>
+        containerJson({ Id: ID.replace("6", `${i}`), Names: [`/db-${i}`] }),
+      );
+    const fresh = createDockerEngine({ endpoint: server.endpoint });
+    const list = () => fresh.listAll("ws-", { signal: deadline() });
+    const asked = async (times: number) => {
+      const before = server.requests.length;
+      for (let look = 0; look < times; look++) expect((await list()).byWorkspace.size).toBe(1);
+      return server.requests
+        .slice(before)
+        .filter((path) => path.includes("/containers/"))
+        .map((path) => path.includes(FILTER));
+    };
+    server.script("/containers/json", json([containerJson(), ...strangers(2)]));
+    expect(await asked(4)).toEqual([false, true, true, true]);
+    server.script("/containers/json", json([containerJson()]));
+    const later = await asked(60);
+    // Now and then it is looked whether they are still there.
+    expect(later.filter((isFiltered) => !isFiltered).length).toBeGreaterThan(0);
+    expect(later.at(-1)).toBe(false);
   });
 
   test("the very bytes of the last answer mean the very same; one byte more and all is read anew", async () => {

@@ -8,6 +8,8 @@ export interface FaultyGateway {
   readonly endpoint: string;
   /** Requests since the last `spoil()`, as the number of the page that they asked for. */
   readonly pagesAsked: readonly number[];
+  /** And how each was signed. */
+  readonly signatures: readonly string[];
   readonly openConnections: number;
   /** From now on the answer to page `n` (from 1) has this fault. */
   spoil(faultOf: (page: number) => Fault | undefined): void;
@@ -18,6 +20,7 @@ export async function startFaultyGateway(target: string): Promise<FaultyGateway>
   const sockets = new Set<Socket>();
   const pageOfToken = new Map<string, number>();
   let pagesAsked: number[] = [];
+  let signatures: string[] = [];
   let faultOf: (page: number) => Fault | undefined = () => undefined;
 
   const server = createServer((incoming, response) => {
@@ -35,6 +38,7 @@ export async function startFaultyGateway(target: string): Promise<FaultyGateway>
     const token = new URL(incoming.url ?? "", target).searchParams.get("continuation-token");
     const page = token === null ? 1 : (pageOfToken.get(token) ?? 0);
     pagesAsked.push(page);
+    signatures.push(incoming.headers.authorization ?? "");
     const fault = faultOf(page);
     const answer = await forward(target, incoming);
     const next = /<NextContinuationToken>(.*?)<\/NextContinuationToken>/.exec(String(answer.body))?.[1];
@@ -48,12 +52,16 @@ export async function startFaultyGateway(target: string): Promise<FaultyGateway>
     get pagesAsked() {
       return pagesAsked;
     },
+    get signatures() {
+      return signatures;
+    },
     get openConnections() {
       return sockets.size;
     },
     spoil(next) {
       faultOf = next;
       pagesAsked = [];
+      signatures = [];
     },
     async stop() {
       for (const socket of sockets) socket.destroy();
