@@ -82,8 +82,13 @@ export async function runFault(world: World, fault: Fault, options: RunOptions =
       text: `It could not be gone through with: ${error}\n${logs.join("\n")}`,
     });
   }
-  await heal(world);
-  await churn.rested();
+  try {
+    await heal(world);
+    await churn.rested();
+  } catch (cause) {
+    // Mostly for the reason that is among them.
+    throw new Error(`Cannot go on after ${fault.name}: ${JSON.stringify(violations)}`, { cause });
+  }
   const overMs = Date.now();
 
   const recoveredMs = await waitRight(world, overMs).catch((error: Error) => {

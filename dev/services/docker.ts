@@ -5,10 +5,8 @@ import { controlGroupPrefix } from "./control-groups.ts";
 import { type EngineClient, engineClient } from "./engine.ts";
 import { isRoot } from "./privileges.ts";
 import { type Daemon, runCommand, startDaemon } from "./process.ts";
-import { processesOf, signalProcess } from "./procfs.ts";
 import { inScope, type Scope } from "./scope.ts";
-import { endProcesses } from "./sweep.ts";
-import { waitFor } from "./wait.ts";
+import { endProcesses, unmountAll } from "./sweep.ts";
 
 export interface DockerOptions {
   /** Default: what the Engine finds best, overlay2 where the file system can do it. */
@@ -29,7 +27,7 @@ export interface Docker {
   kill(signal: NodeJS.Signals): void;
   /**
    * Ends the daemon where it runs and starts it again on the same socket and data; the containers have exited then.
-   * graceful (default): it stops each container first, half a second and more for each; crash: SIGKILL, 2 s in all.
+   * graceful (default): it stops each container first, half a second and more for each; crash: SIGKILL to it and to what it leaves behind, 2 s in all.
    */
   restart(options?: { mode?: "graceful" | "crash" }): Promise<void>;
   stop(): Promise<void>;
@@ -54,24 +52,13 @@ export async function startDocker(options: DockerOptions = {}): Promise<Docker> 
       async restart({ mode = "graceful" } = {}) {
         // The socket still answers while dockerd shuts down, so it is the process that counts.
         await daemon.stop({ signal: mode === "graceful" ? "SIGTERM" : "SIGKILL", deadlineMs: 60_000 });
-        // Shims and containers of a killed dockerd stay, for the new one to find; its containerd must not.
-        await waitFor("containerd to end", 10_000, () => {
-          const left = processesOf(scope.folder).filter((stat) => stat.command === "containerd");
-          for (const stat of left) signalProcess(stat, "SIGKILL");
-          return left.length === 0;
-        });
-        const start = async () => {
-          // To dockerd a zombie is still running, and it would wait for it.
-          for (const name of ["dockerd.pid", "exec/containerd/containerd.pid"]) {
-            await rm(join(scope.folder, name), { force: true });
-          }
-          return await startDockerd(scope, options, engine);
-        };
-        daemon = await start().catch(async () => {
-          // Now and then it waits for ever for what a killed one left behind. A host that boots has none of that.
-          await endProcesses(scope.folder);
-          return await start();
-        });
+        // As on a host that boots: the new one finds no process, no mount and no /run of the old one's. Left to find
+        // shims and containers of a killed one, it now and then waits for them for ever.
+        await endProcesses(scope.folder);
+        unmountAll(scope.folder);
+        for (const name of ["dockerd.pid", "exec"])
+          await rm(join(scope.folder, name), { recursive: true, force: true });
+        daemon = await startDockerd(scope, options, engine);
       },
       stop: scope.stop,
     };

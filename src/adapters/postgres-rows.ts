@@ -65,7 +65,10 @@ const read = (where: Sql): Sql => sql`
   union all
   (select ${COLUMNS}, null, null, null from workspaces where ${where})`;
 
-/** All rows in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte. */
+/**
+ * All rows come in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte.
+ * So they do when more than these have changed.
+ */
 const PAGE_ROWS = 5_000;
 const page = (idType: string, after: string | null): Sql => {
   const isAfter = after === null ? sql`true` : sql`workspaces.id > ${after}::${verbatim(idType)}`;
@@ -80,13 +83,14 @@ const page = (idType: string, after: string | null): Sql => {
 export async function loadWorkspaces(ask: Ask, since: RowsCursor | null, idType: string): Promise<RowsRead> {
   const before = since === null ? undefined : cursors.get(since);
   if (before !== undefined) {
-    const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid)`;
+    const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid) limit ${PAGE_ROWS + 1}`;
     const { head, rows } = split(await ask<Head | LoadedRow>(read(changed)));
+    const isAll = rows.length <= PAGE_ROWS;
     for (const { id, deleted } of rows) {
       if (deleted) before.live.delete(id);
       else before.live.add(id);
     }
-    if (head.server === before.server && head.live === before.live.size)
+    if (isAll && head.server === before.server && head.live === before.live.size)
       return {
         complete: false,
         rows: rows.filter((row) => row.in_scope).flatMap(parseRow),

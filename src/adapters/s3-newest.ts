@@ -11,23 +11,38 @@ export interface ArchiveNaming {
   readonly commitSuffix: string | null;
 }
 
+/** What a listing found, for the next one. */
+export type FoundArchives = ReadonlyMap<WorkspaceId, FoundArchive>;
+interface FoundArchive {
+  readonly id: WorkspaceId;
+  readonly object: StoredObject;
+  readonly seen: ArchiveSeen;
+}
+
 export interface NewestArchives {
   /** Takes the next object. Objects come in the order of `compareKeys`. */
   see(object: StoredObject): void;
-  result(): Map<WorkspaceId, ArchiveSeen>;
+  result(): FoundArchives;
 }
 
-/** Keeps one object per workspace, and with a commit suffix the few that may still be committed: not the listing. */
-export function newestArchives(naming: ArchiveNaming): NewestArchives {
+/**
+ * Keeps one object per workspace, and with a commit suffix the few that may still be committed: not the listing. What
+ * is what it was is kept as it was, for 100,000 new objects and their texts with each listing are 60 MB.
+ */
+export function newestArchives(naming: ArchiveNaming, before: FoundArchives = new Map()): NewestArchives {
   const { prefix, suffix, commitSuffix } = naming;
-  const newest = new Map<WorkspaceId, StoredObject>();
+  const newest = new Map<WorkspaceId, FoundArchive>();
   // In order of keys, whatever begins with an archive's key follows it directly, its commit object too. So only
   // archives whose key the current one begins with can still be committed.
   let uncommitted: { id: WorkspaceId; object: StoredObject }[] = [];
 
   function count(id: WorkspaceId, object: StoredObject): void {
     const best = newest.get(id);
-    if (best === undefined || isNewer(object, best)) newest.set(id, object);
+    if (best !== undefined && !isNewer(object, best.object)) return;
+    const known = before.get(id);
+    const found =
+      known !== undefined && isSame(known.object, object) ? known : { id, object, seen: archiveSeen(object) };
+    newest.set(found.id, found);
   }
 
   return {
@@ -42,13 +57,16 @@ export function newestArchives(naming: ArchiveNaming): NewestArchives {
       if (commitSuffix === null) count(id, object);
       else uncommitted.push({ id, object });
     },
-    result: () => new Map([...newest].map(([id, object]) => [id, archiveSeen(object)])),
+    result: () => newest,
   };
 }
 
 /** Of two uploaded in the same instant (S3 knows seconds) the greater key counts, so that every look agrees. */
 const isNewer = (a: StoredObject, b: StoredObject): boolean =>
   a.modifiedMs === b.modifiedMs ? compareKeys(a.key, b.key) > 0 : a.modifiedMs > b.modifiedMs;
+
+const isSame = (a: StoredObject, b: StoredObject): boolean =>
+  a.key === b.key && a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
 
 const archiveSeen = (object: StoredObject): ArchiveSeen => ({
   key: storableText(object.key),

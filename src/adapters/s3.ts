@@ -14,7 +14,7 @@ import type { ArchiveProvider, ArchiveSeen, Listing, Look } from "../observer/po
 import { boundedBody, forEachOf, readText, withDeadline } from "./s3-calls.ts";
 import { cutContents } from "./s3-contents.ts";
 import { archivesError, type StoreContext } from "./s3-errors.ts";
-import { newestArchives } from "./s3-newest.ts";
+import { type FoundArchives, newestArchives } from "./s3-newest.ts";
 import { type ListEntry, pageSequence, type StoredObject } from "./s3-page.ts";
 import { RepeatedQuestion, type SignedRequest } from "./s3-repeated.ts";
 
@@ -81,6 +81,7 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   const { bucket, pageTimeoutMs } = options;
   const client = createClient(options);
   const context = storeContext(options);
+  let found: FoundArchives = new Map();
   const wholeLook = new RepeatedQuestion<WholeLook>();
 
   async function readPage(
@@ -150,12 +151,15 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   async function listArchives(prefix: string, look: Look): Promise<Listing<ArchiveSeen>> {
     const naming = { prefix, suffix: options.suffix, commitSuffix: options.commitSuffix };
     const byWorkspace = new Map<WorkspaceId, ArchiveSeen>();
+    const isWhole = look.only === undefined;
     // Several archives of a workspace are its history, no contest.
     const listing = { byWorkspace, contested: [] };
     const readInto = async (below: string, signal: AbortSignal) => {
-      const newest = newestArchives(naming);
+      const newest = newestArchives(naming, found);
       const exchange = await readAll(below, signal, newest.see);
-      for (const [id, archive] of newest.result()) byWorkspace.set(id, archive);
+      const result = newest.result();
+      for (const [id, { seen }] of result) byWorkspace.set(id, seen);
+      if (isWhole) found = result;
       return exchange;
     };
     if (look.only === undefined) {

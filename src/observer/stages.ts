@@ -163,9 +163,20 @@ type SeenOf = (
   row: MirroredRow,
 ) => { readonly pair: SeenByEngine | null; readonly archive: SeenInArchives | null } | null;
 
-/** @param seenOf what is known of a row; null leaves it for later */
-function composeRows(rows: readonly MirroredRow[], context: ComposeContext, seenOf: SeenOf): ComposedRow[] {
-  const composed: ComposedRow[] = [];
+/**
+ * What has to be written, a statement's worth at a time, composed when the one before is written: as a whole, what a
+ * first look writes of 100,000 rows would take half a gigabyte.
+ *
+ * @param seenOf what is known of a row; null leaves it for later
+ */
+function* composeRows(
+  rows: readonly MirroredRow[],
+  context: ComposeContext,
+  seenOf: SeenOf,
+): Generator<readonly ComposedRow[]> {
+  // A small one first: of a whole table that is written for the first time something is there soon.
+  let most: number = limits.rowsInFirstStatement;
+  let composed: ComposedRow[] = [];
   for (const mirrored of rows) {
     const seen = seenOf(mirrored);
     if (seen === null) continue;
@@ -175,8 +186,13 @@ function composeRows(rows: readonly MirroredRow[], context: ComposeContext, seen
     const result = composeRow(mirrored.row, pair, seen.archive, context);
     if (result !== null) composed.push({ ...result, order: pair?.order });
     else settle(mirrored, pair, seen.archive, context);
+    if (composed.length === most) {
+      yield composed;
+      composed = [];
+      most = limits.rowsPerStatement;
+    }
   }
-  return composed;
+  if (composed.length > 0) yield composed;
 }
 
 const secondLook = (
@@ -200,26 +216,19 @@ const secondLook = (
 
 async function saveRows(
   parts: CycleParts,
-  plan: Pick<CyclePlan, "lease">,
-  composed: readonly ComposedRow[],
+  { lease }: Pick<CyclePlan, "lease">,
+  batches: Iterable<readonly ComposedRow[]>,
   report: ReportBuilder,
 ): Promise<void> {
-  const { lease } = plan;
-  if (lease === null) {
-    report.wouldSave(composed);
-    return;
-  }
-  let done = 0;
-  while (done < composed.length && !report.lostLease) {
-    // A small one first: of a whole table that is written for the first time something is there soon.
-    const batch = composed.slice(
-      done,
-      done + (done === 0 ? limits.rowsInFirstStatement : limits.rowsPerStatement),
-    );
-    done += batch.length;
+  for (const batch of batches) {
+    if (lease === null) {
+      report.wouldSave(batch);
+      continue;
+    }
     const outcome = await report.stage("save", () => save(parts, lease, batch));
     if (outcome === null) report.saveUnknown(batch);
     else report.saved(batch, outcome);
+    if (report.lostLease) return;
   }
 }
 

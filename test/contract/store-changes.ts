@@ -102,6 +102,17 @@ export function changesContract(
     );
 
     test(
+      "more changes than fit into a page of rows",
+      inWorld(async (world) => {
+        const rows = Array.from({ length: 5_001 }, (_, i) => ({ id: `w${i}` }));
+        await changed(world, async () => {
+          await world.add(...rows);
+          await world.edit("w1", { deleted: true });
+        });
+      }),
+    );
+
+    test(
       "an old cursor still tells all that changed since",
       inWorld(async (world) => {
         await world.add({ id: "a" }, { id: "b" });

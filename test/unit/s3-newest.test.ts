@@ -2,7 +2,7 @@
 // Method: random buckets against a naive model that has the whole listing in its hands.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { newestArchives } from "../../src/adapters/s3-newest.ts";
+import { type FoundArchives, newestArchives } from "../../src/adapters/s3-newest.ts";
 import { compareKeys, type StoredObject } from "../../src/adapters/s3-page.ts";
 import { parseArchiveKey } from "../../src/observer/names.ts";
 import { atLeast } from "./fuzz-runs.ts";
@@ -52,10 +52,21 @@ for (const suffix of ["/home.tar.zst", ".zst"])
   for (const commitSuffix of [null, ".meta", "/done"])
     test(`newestArchives() with suffix ${suffix} and commit suffix ${commitSuffix} agrees with the model`, () => {
       fc.assert(
-        fc.property(bucketArb(suffix), (objects) => {
-          const newest = newestArchives({ prefix: PREFIX, suffix, commitSuffix });
-          for (const object of objects) newest.see(object);
-          expect(new Map(newest.result())).toEqual(new Map(model(objects, suffix, commitSuffix) as never));
+        fc.property(bucketArb(suffix), bucketArb(suffix), (earlier, objects) => {
+          const find = (listed: readonly StoredObject[], before?: FoundArchives) => {
+            const newest = newestArchives({ prefix: PREFIX, suffix, commitSuffix }, before);
+            for (const object of listed) newest.see(object);
+            return newest.result();
+          };
+          const seen = (found: FoundArchives) =>
+            new Map([...found].map(([id, archive]) => [id, archive.seen]));
+          const expected = new Map(model(objects, suffix, commitSuffix) as never) as never;
+          const found = find(objects);
+          expect(seen(found)).toEqual(expected);
+          // What an earlier listing found changes nothing but which objects it is told with.
+          expect(seen(find(objects, find(earlier)))).toEqual(expected);
+          for (const [id, archive] of find(structuredClone(objects), found))
+            expect(archive).toBe(found.get(id)!);
         }),
         atLeast(500),
       );
@@ -65,5 +76,5 @@ test("newestArchives(): of two uploaded in the same instant the greater key coun
   const newest = newestArchives({ prefix: PREFIX, suffix: "/h", commitSuffix: null });
   const at = { sizeBytes: 1, modifiedMs: 0 };
   for (const operation of ["a", "\uff5e", "😀"]) newest.see({ key: `ws-x/${operation}/h`, ...at });
-  expect(newest.result().values().next().value?.key).toBe("ws-x/😀/h");
+  expect(newest.result().values().next().value?.seen.key).toBe("ws-x/😀/h");
 });
