@@ -32,7 +32,8 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
     log.warn("config.warning", "A setting can hardly be meant", { warning });
 
   const world = await wire(config, log, { sourcePatienceMs: limits.sourcePatienceMs });
-  const metrics = createMetrics({ view: () => loop.view(), build });
+  const health = { ...config.cadence, ...config };
+  const metrics = createMetrics({ view: () => loop.view(), build, health });
   const loop = new Loop({
     instance: config.instance,
     cadence: config.cadence,
@@ -46,7 +47,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   });
   const app = createStatusApp({
     view: () => loop.view(),
-    health: { ...config.cadence, ...config },
+    health,
     build,
     metrics,
     token: config.status.token,

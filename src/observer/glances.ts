@@ -15,7 +15,15 @@ export interface GlancesParts {
   readonly lookAtAll: () => void;
 }
 
+/** How often events were left to a whole look: the last one had doubts, too many waited, or a glance was not enough. */
+export interface GivenUp {
+  readonly doubted: number;
+  readonly crowded: number;
+  readonly unfinished: number;
+}
+
 export class Glances {
+  readonly #givenUp = { doubted: 0, crowded: 0, unfinished: 0 };
   #ids = new Set<WorkspaceId>();
   #containers = new Set<string>();
   #waker: AbortController | null = null;
@@ -26,15 +34,19 @@ export class Glances {
     this.#filledMs = parts.clock.monotonicMs();
   }
 
+  get givenUp(): GivenUp {
+    return this.#givenUp;
+  }
+
   /** @returns false when these are none for a glance */
   offer(subjects: readonly Subject[]): boolean {
-    if (!this.parts.mayGlance()) return this.#refuse();
+    if (!this.parts.mayGlance()) return this.#refuse("doubted");
     for (const { workspace, containerId } of subjects) {
       this.#ids.add(workspace);
       if (containerId !== null) this.#containers.add(containerId);
     }
     if (this.#ids.size > limits.glanceWorkspaces || this.#containers.size > limits.glanceContainers)
-      return this.#refuse();
+      return this.#refuse("crowded");
     this.#waker?.abort();
     return true;
   }
@@ -55,12 +67,15 @@ export class Glances {
       this.#tokens -= 1;
       const target = { ids: this.#ids, containers: this.#containers };
       this.#forget();
-      if (!(await this.parts.glance(target)) && !stop.aborted) this.parts.lookAtAll();
+      if ((await this.parts.glance(target)) || stop.aborted) continue;
+      this.#givenUp.unfinished += 1;
+      this.parts.lookAtAll();
     }
   }
 
   /** What waits is covered by the whole look that follows. */
-  #refuse(): false {
+  #refuse(why: keyof GivenUp): false {
+    this.#givenUp[why] += 1;
     this.#forget();
     return false;
   }

@@ -109,7 +109,7 @@ export class Loop {
     });
     this.#glances = new Glances({
       clock,
-      mayGlance: () => this.#keeper.lease !== null && mayGlance(parts.cycle, this.#memory),
+      mayGlance: () => mayGlance(parts.cycle, this.#memory),
       glance: (target) => this.#glance(target),
       lookAtAll: () => this.#hinted(onEvent),
     });
@@ -305,7 +305,10 @@ export class Loop {
       onHint: (subjects?: readonly Subject[]) => {
         this.#totals[name === "channel" ? "hints" : "events"] += 1;
         if (this.#cadence.hinted) this.#totals.coalesced += 1;
-        if (subjects !== undefined && this.#glances.offer(subjects)) this.#hinted(onGlance);
+        // Who stands by has nothing to glance at.
+        const isGlance =
+          subjects !== undefined && this.#keeper.lease !== null && this.#glances.offer(subjects);
+        if (isGlance) this.#hinted(onGlance);
         else this.#hinted(name === "events" ? onEvent : onHint);
       },
       onUp: () => {
@@ -382,6 +385,7 @@ export class Loop {
       lastCommitMs: this.#lastCommitMs,
       lastCycle: this.#lastCycle,
       totals: { ...this.#totals, takeovers: this.#keeper.takeovers },
+      glancesGivenUp: { ...this.#glances.givenUp },
       orphans: { container: ids("container"), volume: ids("volume"), archive: ids("archive") },
       foreign: this.#memory.foreign,
       deaths: [...this.#memory.deaths.values()],

@@ -1,5 +1,6 @@
 /** What the status endpoint, metrics and `observer_status` may know of the running loop: plain values, no secrets. */
 import type { KnownDeath } from "./deaths.ts";
+import type { GivenUp } from "./glances.ts";
 import type { ResourceKind } from "./orphans.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceHealth, SourceName } from "./source.ts";
@@ -54,6 +55,7 @@ export interface ObserverView {
   readonly lastCommitMs: number | null;
   readonly lastCycle: CycleReport | null;
   readonly totals: Totals;
+  readonly glancesGivenUp: GivenUp;
   readonly orphans: Readonly<Record<ResourceKind, readonly string[]>>;
   /** Which sources are others than the table was written from: their absences are held. */
   readonly foreign: ForeignWorld;

@@ -5,6 +5,8 @@
  * the monotonic clock, and made into timestamps they would jump with the wall clock and raise false alarms. And
  * the usual objection, that an age stands still when its owner hangs, doesn't hold: it is computed at the scrape.
  */
+import type { GivenUp } from "../observer/glances.ts";
+import { type HealthConfig, isLive, isReady } from "../observer/health.ts";
 import type { ResourceKind } from "../observer/orphans.ts";
 import type { SourceName } from "../observer/source.ts";
 import type { LinkName, ObserverView } from "../observer/view.ts";
@@ -14,12 +16,14 @@ import { cpuSeconds, maxFds, openFds, processStartSeconds, residentBytes } from 
 /** Numbers of the last cycle that knew them; a cycle without a listing says nothing about resources. */
 export interface LastCounts {
   readonly workspaces: number | null;
+  readonly contested: number | null;
   readonly resources: Readonly<Record<ResourceKind, number | null>>;
 }
 
 export interface Scrape {
   readonly view: ObserverView;
   readonly build: BuildInfo;
+  readonly health: HealthConfig;
   readonly last: LastCounts;
 }
 
@@ -34,6 +38,7 @@ export interface ViewMetric {
 
 const KINDS = ["container", "volume", "archive"] as const satisfies readonly ResourceKind[];
 const LINKS = ["database", "channel", "events", "wake"] as const satisfies readonly LinkName[];
+const GIVEN_UP = ["doubted", "crowded", "unfinished"] as const satisfies readonly (keyof GivenUp)[];
 const SOURCES = ["engine", "archives"] as const satisfies readonly SourceName[];
 
 /** An instance that stands by looks at nothing: what it once saw must not be taken for the present. */
@@ -89,6 +94,18 @@ export const viewMetrics: readonly ViewMetric[] = [
     ({ view }) => [[view.role === "leader" ? 1 : 0]],
   ),
   total("observer_takeovers_total", "takeovers", "Times this instance took the lease."),
+  gauge("observer_live", "1 while /healthz answers 200, otherwise 0.", [], ({ view, health }) => [
+    [Number(isLive(view, health).ok)],
+  ]),
+  gauge("observer_ready", "1 while /readyz answers 200, otherwise 0.", [], ({ view, health }) => [
+    [Number(isReady(view, health).ok)],
+  ]),
+  gauge(
+    "observer_idle_interval_seconds",
+    "OBSERVER_IDLE_INTERVAL: what the ages are to be measured by.",
+    [],
+    ({ health }) => [[health.idleIntervalMs / 1000]],
+  ),
   gauge(
     "observer_progress_age_seconds",
     "Time since a cycle or a stand-by check last came to its end, whatever it found.",
@@ -143,10 +160,22 @@ export const viewMetrics: readonly ViewMetric[] = [
     [view.totals.events, "events"],
   ]),
   total("observer_hints_coalesced_total", "coalesced", "Hints that came while a look was already asked for."),
+  counter(
+    "observer_glances_given_up_total",
+    "Events that were left to a whole look; of unfinished ones, the glances.",
+    ["reason"],
+    ({ view }) => GIVEN_UP.map((reason) => [view.glancesGivenUp[reason], reason]),
+  ),
   total("observer_wakeups_total", "wakeUps", "Wake-ups published."),
   gauge("observer_workspaces", "Rows that are observed; only while leading.", [], ({ view, last }) => [
     [leads(view) ? last.workspaces : null],
   ]),
+  gauge(
+    "observer_contested_workspaces",
+    "Workspaces that more than one resource claims, in the Engine's last listing; only while leading.",
+    [],
+    ({ view, last }) => [[leads(view) ? last.contested : null]],
+  ),
   gauge(
     "observer_resources",
     "Workspaces of which the last completed listing shows a resource, with or without a row.",

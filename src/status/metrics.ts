@@ -1,7 +1,9 @@
 /** Prometheus metrics, in a registry of their own. Labels come from closed sets, never from an Engine or a table. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ConditionKey } from "../observer/conditions.ts";
+import type { HealthConfig } from "../observer/health.ts";
 import type { ResourceKind } from "../observer/orphans.ts";
-import type { CycleReport, Stage } from "../observer/report.ts";
+import type { CycleReport, ReportKind, Stage } from "../observer/report.ts";
 import type { SourceName } from "../observer/source.ts";
 import type { ObserverView } from "../observer/view.ts";
 import type { BuildInfo } from "./describe.ts";
@@ -18,29 +20,34 @@ export interface Metrics {
 export interface MetricsParts {
   readonly view: () => ObserverView;
   readonly build: BuildInfo;
+  readonly health: HealthConfig;
 }
 
 const STAGES: readonly Stage[] = ["stamp", "list", "load", "inspect", "save", "again", "wake"];
-const KINDS = ["look", "delivery"] as const;
+const CYCLES = ["look", "delivery", "glance"] as const satisfies readonly ReportKind[];
+/** Conditions of which reality tells when they changed: transitions.ts. */
+const TIMED = ["container", "archive"] as const satisfies readonly ConditionKey[];
 const SOURCES: readonly SourceName[] = ["engine", "archives"];
 /** From one row on a quiet machine to a whole archive listing at its deadline. */
-const BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const DURATIONS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+/** From a glance after an event to what happened while nobody looked. */
+const LAGS_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 1800];
 
-export function createMetrics({ view, build }: MetricsParts): Metrics {
+export function createMetrics({ view, build, health }: MetricsParts): Metrics {
   const registry = new Registry();
-  const histogram = (name: string, help: string, label: string, values: readonly string[]) => {
-    const made = new Histogram({
-      name,
-      help,
-      labelNames: [label],
-      buckets: BUCKETS_SECONDS,
-      registers: [registry],
-    });
+  const histogram = (
+    name: string,
+    help: string,
+    label: string,
+    values: readonly string[],
+    buckets = DURATIONS_SECONDS,
+  ) => {
+    const made = new Histogram({ name, help, labelNames: [label], buckets, registers: [registry] });
     // A series that exists from the start loses no first increase to rate().
     for (const value of values) made.zero({ [label]: value });
     return made;
   };
-  const cycles = histogram("observer_cycle_duration_seconds", "Duration of cycles.", "kind", KINDS);
+  const cycles = histogram("observer_cycle_duration_seconds", "Duration of cycles.", "kind", CYCLES);
   const stages = histogram(
     "observer_stage_duration_seconds",
     "Duration of the stages of a cycle; of a stage that comes twice in one cycle, the sum.",
@@ -60,9 +67,22 @@ export function createMetrics({ view, build }: MetricsParts): Metrics {
     "source",
     [],
   );
+  const lags = histogram(
+    "observer_change_lag_seconds",
+    "From a change of the world to the row that tells it, where the world tells its time.",
+    "kind",
+    TIMED,
+    LAGS_SECONDS,
+  );
+  const moving = new Counter({
+    name: "observer_rows_moving_total",
+    help: "Rows left for the next look: their container and volume still moved at the second look.",
+    registers: [registry],
+  });
   const ofView = viewMetrics.map((metric) => ({ metric, write: writer(metric, registry) }));
 
   let workspaces: number | null = null;
+  let contested: number | null = null;
   let resources: Readonly<Record<ResourceKind, number | null>> = {
     container: null,
     volume: null,
@@ -73,12 +93,12 @@ export function createMetrics({ view, build }: MetricsParts): Metrics {
   /** A source's health stands still until its next listing, however often it is read: the count tells. */
   const observeListings = (now: ObserverView) => {
     for (const source of SOURCES) {
-      const health = now.sources[source];
-      if (health === null) continue;
+      const seen = now.sources[source];
+      if (seen === null) continue;
       if (!successesSeen.has(source)) listings.zero({ source });
-      const isNew = health.successes > (successesSeen.get(source) ?? 0);
-      successesSeen.set(source, health.successes);
-      if (isNew && health.lastDurationMs !== null) listings.observe({ source }, health.lastDurationMs / 1000);
+      const isNew = seen.successes > (successesSeen.get(source) ?? 0);
+      successesSeen.set(source, seen.successes);
+      if (isNew && seen.lastDurationMs !== null) listings.observe({ source }, seen.lastDurationMs / 1000);
     }
   };
 
@@ -88,6 +108,12 @@ export function createMetrics({ view, build }: MetricsParts): Metrics {
       cycles.observe({ kind: report.kind }, report.durationMs / 1000);
       for (const [stage, ms] of Object.entries(report.stagesMs)) stages.observe({ stage }, ms / 1000);
       for (const { stage } of report.failures) stageFailures.inc({ stage });
+      for (const { key, lagMs } of report.changes) {
+        // Clocks that differ make it negative, and a sum that falls is a restart to rate().
+        if (lagMs !== null) lags.observe({ kind: key }, Math.max(0, lagMs) / 1000);
+      }
+      moving.inc(report.counts.moving);
+      if (report.sources.includes("engine")) contested = report.contested.length;
       // Null there means that the rows could not be read, and the count of zero beside it says nothing.
       if (report.operationInFlight !== null) workspaces = report.counts.rows;
       resources = {
@@ -101,7 +127,7 @@ export function createMetrics({ view, build }: MetricsParts): Metrics {
       const now = view();
       observeListings(now);
       for (const { metric, write } of ofView) {
-        write(metric.read({ view: now, build, last: { workspaces, resources } }));
+        write(metric.read({ view: now, build, health, last: { workspaces, contested, resources } }));
       }
       return registry.metrics();
     },

@@ -28,7 +28,13 @@ function start(
 
 const statusApp = () => {
   const view = () => leaderView();
-  return createStatusApp({ view, health, build, metrics: createMetrics({ view, build }), token: null });
+  return createStatusApp({
+    view,
+    health,
+    build,
+    metrics: createMetrics({ view, build, health }),
+    token: null,
+  });
 };
 
 const portOf = (server: StatusServer) => Number(new URL(server.url).port);

@@ -21,7 +21,7 @@ import {
 function appOf(shown: ObserverView | (() => ObserverView), token: string | null = null) {
   const view = typeof shown === "function" ? shown : () => shown;
   const errors: unknown[] = [];
-  const metrics = createMetrics({ view, build });
+  const metrics = createMetrics({ view, build, health });
   const app = createStatusApp({
     view,
     health,

@@ -27,7 +27,7 @@ function table(header: string): string[][] {
 }
 
 const view = () => leaderView();
-const metrics = createMetrics({ view, build });
+const metrics = createMetrics({ view, build, health });
 metrics.onReport(report());
 const app = createStatusApp({ view, health, build, metrics, token: null });
 

@@ -95,6 +95,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
     wakeUps: 9,
     takeovers: 1,
   },
+  glancesGivenUp: { doubted: 3, crowded: 2, unfinished: 1 },
   orphans: { container: [], volume: [], archive: [] },
   foreign: ownWorld,
   deaths: [],

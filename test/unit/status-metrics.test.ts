@@ -2,24 +2,27 @@
 // counted twice, nothing shown that is not known, and a bounded set of series. Method: views and reports as the loop
 // gives them, read back through a strict parser of the text format.
 import { describe, expect, test } from "bun:test";
+import type { WorkspaceId } from "../../src/observer/names.ts";
 import type { ObserverView } from "../../src/observer/view.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { parseExposition, sampleValue } from "./status-exposition.ts";
 import {
   build,
   disconnectedView,
+  health,
   holdingView,
   leaderView,
   nowMs,
   report,
   source,
   staleArchivesView,
+  stamp,
   standbyView,
 } from "./status-fixtures.ts";
 
 function metricsOf(first: ObserverView) {
   let view = first;
-  const metrics = createMetrics({ view: () => view, build });
+  const metrics = createMetrics({ view: () => view, build, health });
   return {
     metrics,
     text: () => metrics.text(),
@@ -32,7 +35,7 @@ function metricsOf(first: ObserverView) {
 describe("createMetrics()", () => {
   test("needs no view before the first scrape, since the loop is made after it", async () => {
     let view: ObserverView | null = null;
-    const metrics = createMetrics({ view: () => view!, build });
+    const metrics = createMetrics({ view: () => view!, build, health });
     view = leaderView();
     expect(sampleValue(await metrics.text(), "observer_is_leader")).toBe(1);
   });
@@ -106,6 +109,85 @@ describe("createMetrics()", () => {
     become(leaderView({ sources: { engine: source({ successes: 31, failures: 4 }), archives: null } }));
     metrics.onReport(report());
     expect(await listings()).toBe(2);
+  });
+
+  test("times glances too, from the first scrape on", async () => {
+    const { metrics, text } = metricsOf(leaderView());
+    const glances = async () =>
+      sampleValue(await text(), "observer_cycle_duration_seconds_count", { kind: "glance" });
+    expect(await glances()).toBe(0);
+    metrics.onReport(report({ kind: "glance", durationMs: 4 }));
+    expect(await glances()).toBe(1);
+    const shown = await text();
+    for (const [reason, count] of [
+      ["doubted", 3],
+      ["crowded", 2],
+      ["unfinished", 1],
+    ] as const)
+      expect(sampleValue(shown, "observer_glances_given_up_total", { reason })).toBe(count);
+  });
+
+  test("measures the lag of changes whose time is known, and never below zero", async () => {
+    const { metrics, text } = metricsOf(leaderView());
+    const change = (key: "container" | "volume" | "archive", lagMs: number | null) => ({
+      workspaceId: "secret-id" as WorkspaceId,
+      key,
+      from: { reason: "Running", message: "" },
+      to: { reason: "Exited", message: "" },
+      at: stamp,
+      details: {},
+      lagMs,
+    });
+    metrics.onReport(
+      report({
+        changes: [
+          change("container", 200),
+          change("container", -900),
+          change("volume", null),
+          change("archive", 4_000),
+        ],
+      }),
+    );
+    const shown = await text();
+    const lag = (suffix: string, labels: Record<string, string>) =>
+      parseExposition(shown)
+        .get("observer_change_lag_seconds")
+        ?.samples.find(
+          ({ name, labels: real }) =>
+            name.endsWith(suffix) && Object.entries(labels).every(([key, value]) => real[key] === value),
+        )?.value;
+    expect(lag("_count", { kind: "container" })).toBe(2);
+    expect(lag("_sum", { kind: "container" })).toBeCloseTo(0.2);
+    expect(lag("_bucket", { kind: "container", le: "0.025" })).toBe(1);
+    expect(lag("_count", { kind: "archive" })).toBe(1);
+    expect(lag("_bucket", { kind: "archive", le: "2.5" })).toBe(0);
+    expect(lag("_bucket", { kind: "archive", le: "5" })).toBe(1);
+    expect(shown).not.toContain("secret-id");
+  });
+
+  test("counts rows that still moved, and knows who is contested until the next Engine listing", async () => {
+    const { metrics, text } = metricsOf(leaderView());
+    expect(sampleValue(await text(), "observer_contested_workspaces")).toBeUndefined();
+    const { counts } = report();
+    metrics.onReport(report({ counts: { ...counts, moving: 2 }, contested: ["a" as WorkspaceId] }));
+    metrics.onReport(report({ counts: { ...counts, moving: 1 }, sources: ["archives"] }));
+    const shown = await text();
+    expect(sampleValue(shown, "observer_rows_moving_total")).toBe(3);
+    expect(sampleValue(shown, "observer_contested_workspaces")).toBe(1);
+    metrics.onReport(report());
+    expect(sampleValue(await text(), "observer_contested_workspaces")).toBe(0);
+  });
+
+  test("gives the verdicts of the probes, and what ages are to be measured by", async () => {
+    const well = await metricsOf(leaderView()).text();
+    expect(sampleValue(well, "observer_live")).toBe(1);
+    expect(sampleValue(well, "observer_ready")).toBe(1);
+    expect(sampleValue(well, "observer_idle_interval_seconds")).toBe(10);
+    const stale = await metricsOf(staleArchivesView()).text();
+    expect(sampleValue(stale, "observer_live")).toBe(1);
+    expect(sampleValue(stale, "observer_ready")).toBe(0);
+    const stuck = await metricsOf(leaderView({ progressMs: nowMs - 3_600_000 })).text();
+    expect(sampleValue(stuck, "observer_live")).toBe(0);
   });
 
   test("counts failures by stage", async () => {

@@ -20,6 +20,7 @@ function setUp() {
     answer: true,
     stop: new AbortController(),
     hasEnded: false,
+    givenUp: () => glances.givenUp,
     offer: (...names: readonly string[]) =>
       glances.offer(names.map((name) => ({ workspace: id(name), containerId: `c-${name}` }))),
   };
@@ -93,6 +94,32 @@ describe("Glances", () => {
     expect(world.looksAtAll).toBe(1);
     world.mayGlance = false;
     expect(world.offer("a")).toBe(false);
+  });
+
+  test("counts what it gives up, by reason", () => {
+    const world = setUp();
+    expect(world.offer(...Array.from({ length: limits.glanceWorkspaces + 1 }, (_, n) => `w${n}`))).toBe(
+      false,
+    );
+    expect(world.givenUp()).toEqual({ doubted: 0, crowded: 1, unfinished: 0 });
+    world.answer = false;
+    world.offer("a");
+    world.timeline.advance(100);
+    expect(world.givenUp()).toEqual({ doubted: 0, crowded: 1, unfinished: 1 });
+    world.mayGlance = false;
+    world.offer("a");
+    world.offer("b");
+    expect(world.givenUp()).toEqual({ doubted: 2, crowded: 1, unfinished: 1 });
+  });
+
+  test("a glance that the end cuts short is not given up", () => {
+    const world = setUp();
+    world.answer = false;
+    world.offer("a");
+    world.timeline.advance(1);
+    world.stop.abort();
+    world.timeline.advance(100);
+    expect(world.givenUp().unfinished).toBe(0);
   });
 
   test("ends when it is told to, after the glance under way", () => {

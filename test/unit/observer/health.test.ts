@@ -36,6 +36,7 @@ const view = (over: Partial<ObserverView> = {}): ObserverView => ({
   lastCommitMs: 99_000,
   lastCycle: null,
   totals: {} as ObserverView["totals"],
+  glancesGivenUp: { doubted: 0, crowded: 0, unfinished: 0 },
   orphans: { container: [], volume: [], archive: [] },
   foreign: ownWorld,
   deaths: [],

@@ -11,7 +11,7 @@ import {
   UnworkableError,
 } from "../../../src/observer/ports.ts";
 import { CycleWorld } from "./cycle-support.ts";
-import { container, deferred, lease, recordingLog, row, volume } from "./support.ts";
+import { container, deferred, id, lease, recordingLog, row, volume } from "./support.ts";
 
 const cadence = { idleIntervalMs: 10_000, activeIntervalMs: 2_000, minIntervalMs: 250, activeForMs: 30_000 };
 
@@ -160,6 +160,9 @@ describe("Loop", () => {
     }
     expect(world.asked.length).toBeLessThanOrEqual(11);
     expect(loop.view()).toMatchObject({ role: "standby", leader: "other" });
+    // Events are none of its business: it gives up no glance.
+    world.events.listener!.onHint([{ workspace: id("a"), containerId: null }]);
+    expect(loop.view().glancesGivenUp).toEqual({ doubted: 0, crowded: 0, unfinished: 0 });
     expect(world.lookStartsMs).toEqual([]);
     world.acquire = async () => ({ kind: "held", lease, now: world.now(), known: {} });
     world.timeline.advance(1_100);
