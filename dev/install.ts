@@ -30,6 +30,8 @@ const REQUIREMENTS: readonly Requirement[] = [
   program("redis-server", "redis-server"),
   program("pgbouncer", "pgbouncer"),
   program("openssl", "openssl"),
+  program("prometheus", "prometheus"),
+  program("promtool", "prometheus"),
   program("setpriv", "util-linux"),
   program("flock", "util-linux"),
   program("umount", "mount"),
