@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { runCommand } from "../../dev/services/process.ts";
+import { complaintsAbout } from "../../dev/services/prometheus.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { build, health, leaderView, report } from "../unit/status-fixtures.ts";
 
@@ -28,11 +29,5 @@ test("the example of a scrape is valid", async () => {
 test("the exposition follows the conventions of names and units", async () => {
   const metrics = createMetrics({ view: () => leaderView(), build, health });
   metrics.onReport(report());
-  const child = Bun.spawn(["promtool", "check", "metrics"], {
-    stdin: new Blob([await metrics.text()]),
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  expect([code, out, err]).toEqual([0, "", ""]);
+  expect(await complaintsAbout(await metrics.text())).toBe("");
 });

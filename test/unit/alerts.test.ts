@@ -2,45 +2,13 @@
 // shows, every alert can be read by a person at night, and each is tested by promtool (test/integration/prometheus.test.ts).
 // Method: reads the file, the exposition and the pages, and compares them.
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { createMetrics } from "../../src/status/metrics.ts";
+import { readAlerts, textOf } from "../packaging.ts";
 import { namesIn } from "../promql.ts";
-import { parseExposition } from "./status-exposition.ts";
-import { build, health, leaderView, report } from "./status-fixtures.ts";
+import { OF_THE_TARGET, realSeries } from "./status-series.ts";
 
-interface Alert {
-  readonly alert: string;
-  readonly expr: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<"summary" | "description" | "runbook_url", string>>;
-}
-
-const root = join(import.meta.dir, "../..");
-const text = (path: string) => readFileSync(join(root, path), "utf8");
-const rules = Bun.YAML.parse(text("packaging/prometheus/alerts.yml")) as {
-  groups: { rules: Alert[] }[];
-};
-const alerts = rules.groups.flatMap((group) => group.rules);
+const text = textOf;
+const alerts = readAlerts();
 const named = alerts.map((alert) => [alert.alert, alert] as const);
-
-/** By the name of a series, as a query names it: what labels it has, and with which values. */
-async function realSeries(): Promise<Map<string, Map<string, Set<string>>>> {
-  const metrics = createMetrics({ view: () => leaderView(), build, health });
-  metrics.onReport(report());
-  const series = new Map([["up", new Map<string, Set<string>>()]]);
-  for (const { samples } of parseExposition(await metrics.text()).values()) {
-    for (const { name, labels } of samples) {
-      const known = series.get(name) ?? new Map<string, Set<string>>();
-      for (const [label, value] of Object.entries(labels))
-        known.set(label, (known.get(label) ?? new Set()).add(value));
-      series.set(name, known);
-    }
-  }
-  return series;
-}
-/** What Prometheus adds to everything that it scrapes. */
-const OF_THE_TARGET = ["job", "instance"];
 
 describe("alerts", () => {
   test("there are some, and no two of one name", () => {
