@@ -13,6 +13,7 @@ import { readRedis } from "./config/redis-url.ts";
 import type { SettingName } from "./config/settings.ts";
 import { ConfigSource, type Environment, type ReadFile } from "./config/source.ts";
 import { readStatus } from "./config/status.ts";
+import { readTelemetry } from "./config/telemetry.ts";
 import type { CadenceConfig, Config, LogFormat, LogLevel } from "./config/types.ts";
 import { checkNames } from "./config/unknown-names.ts";
 import { limits } from "./observer/limits.ts";
@@ -71,6 +72,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
   };
   const transitionsMaxAgeMs = source.durationMs("OBSERVER_TRANSITIONS_MAX_AGE");
   const status = readStatus(source);
+  const telemetry = readTelemetry(source);
   const log = {
     level: source.choice("OBSERVER_LOG_LEVEL") as LogLevel,
     format: source.choice("OBSERVER_LOG_FORMAT") as LogFormat,
@@ -122,6 +124,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     guard,
     transitionsMaxAgeMs,
     status,
+    telemetry,
     log,
     warnings: [...source.warnings],
   });

@@ -9,7 +9,8 @@ import { Loop } from "../observer/loop.ts";
 import { type Clock, type Log, UnworkableError } from "../observer/ports.ts";
 import { createStatusApp } from "../status/app.ts";
 import { describeView } from "../status/describe.ts";
-import { createMetrics } from "../status/metrics.ts";
+import { createMetrics, type Metrics } from "../status/metrics.ts";
+import type { OtlpExporter } from "../status/otlp-exporter.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
 
@@ -34,6 +35,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   const world = await wire(config, log, { sourcePatienceMs: limits.sourcePatienceMs });
   const health = { ...config.cadence, ...config };
   const metrics = createMetrics({ view: () => loop.view(), build, health });
+  const telemetry = await openTelemetry(config, metrics, log);
   const loop = new Loop({
     instance: config.instance,
     cadence: config.cadence,
@@ -42,7 +44,10 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
     events: world.events,
     log,
     prepare: world.prepare,
-    onReport: metrics.onReport,
+    onReport: (report) => {
+      metrics.onReport(report);
+      telemetry?.onReport(report);
+    },
     describe: (view) => describeView(view, build),
   });
   const app = createStatusApp({
@@ -55,6 +60,8 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   // Ends with the loop too, not only with the signal: an unworkable configuration ends the loop by itself.
   const ended = new AbortController();
   const serving = serve(config, app, log, systemClock, AbortSignal.any([stop, ended.signal]));
+  // What the last looks did is worth an export too.
+  const exporting = telemetry?.run(ended.signal);
   try {
     await loop.run(stop);
     log.info("observer.stopped", "Stopped");
@@ -65,7 +72,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
     return exitCode.config;
   } finally {
     ended.abort();
-    await Promise.all([serving, world.close()]);
+    await Promise.all([serving, exporting, world.close()]);
     await log.flush();
   }
 }
@@ -97,4 +104,24 @@ async function serve(
   }
   while (!signal.aborted) await clock.sleep(Number.MAX_SAFE_INTEGER, signal);
   await server?.stop(SERVER_STOP_MS);
+}
+
+/** Loaded only where it is configured: who sends nothing pays nothing. */
+async function openTelemetry(config: Config, metrics: Metrics, log: Log): Promise<OtlpExporter | null> {
+  const { telemetry, instance } = config;
+  if (telemetry === null) return null;
+  const [{ createOtlpExporter }, { createOtlpSender }] = await Promise.all([
+    import("../status/otlp-exporter.ts"),
+    import("../adapters/otlp.ts"),
+  ]);
+  return createOtlpExporter({
+    ...telemetry,
+    clock: systemClock,
+    log,
+    wallMs: Date.now,
+    send: createOtlpSender(telemetry),
+    metrics,
+    build,
+    instance,
+  });
 }

@@ -9,6 +9,7 @@ export const settingGroups = [
   { id: "guard", title: "Sudden-emptiness guard" },
   { id: "history", title: "History" },
   { id: "status", title: "Status endpoint" },
+  { id: "telemetry", title: "OpenTelemetry" },
   { id: "log", title: "Log" },
   { id: "postgres", title: "PostgreSQL's own variables" },
   { id: "environment", title: "From the surroundings" },
@@ -26,7 +27,7 @@ export type SettingType =
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   | { readonly kind: "text"; readonly pattern: RegExp; readonly expected: string }
   /** Parsed by a file of its own. */
-  | { readonly kind: "url" | "listen" | "path" | "flag" };
+  | { readonly kind: "url" | "listen" | "path" | "flag" | "pairs" };
 
 export interface Setting {
   readonly name: string;

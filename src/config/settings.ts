@@ -5,8 +5,9 @@
 import type { Setting, SettingType } from "./setting.ts";
 import { ownSettings } from "./settings-own.ts";
 import { serviceSettings } from "./settings-services.ts";
+import { telemetrySettings } from "./settings-telemetry.ts";
 
-export const settings = [...serviceSettings, ...ownSettings] as const;
+export const settings = [...serviceSettings, ...telemetrySettings, ...ownSettings] as const;
 
 type Row = (typeof settings)[number];
 export type SettingName = Row["name"];
@@ -24,6 +25,7 @@ export const fileSecretNames: readonly SettingName[] = [
   "AWS_ACCESS_KEY_ID",
   "AWS_SECRET_ACCESS_KEY",
   "AWS_SESSION_TOKEN",
+  "OTEL_EXPORTER_OTLP_HEADERS",
 ];
 
 const byName: ReadonlyMap<string, Setting> = new Map(settings.map((setting) => [setting.name, setting]));

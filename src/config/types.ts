@@ -24,6 +24,8 @@ export interface Config {
   /** How long a row of `observer_transitions` is kept. */
   readonly transitionsMaxAgeMs: number;
   readonly status: StatusConfig;
+  /** Null: nothing is sent to a collector. */
+  readonly telemetry: TelemetryConfig | null;
   readonly log: LogConfig;
   /** What was accepted but can hardly be meant: one sentence each, without secrets, for the log. */
   readonly warnings: readonly string[];
@@ -51,6 +53,16 @@ export interface StatusConfig {
   readonly listen: ListenAddress | null;
   /** Bearer token. Never null where the endpoint can be reached from outside the machine. */
   readonly token: string | null;
+}
+
+export interface TelemetryConfig {
+  /** Without a slash at its end. */
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly metricIntervalMs: number;
+  /** Attributes, `service.name` always among them. */
+  readonly resource: Readonly<Record<string, string>>;
 }
 
 export interface ListenAddress {

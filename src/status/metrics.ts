@@ -9,11 +9,25 @@ import type { ObserverView } from "../observer/view.ts";
 import type { BuildInfo } from "./describe.ts";
 import { type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
 
+/** One metric as prom-client holds it. A histogram's values are its cumulative buckets (`le`), sums and counts. */
+export interface MetricSnapshot {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "gauge" | "counter" | "histogram";
+  readonly values: readonly {
+    readonly value: number;
+    readonly labels: Readonly<Record<string, string | number>>;
+    readonly metricName?: string;
+  }[];
+}
+
 export interface Metrics {
   /** Called once after every cycle. */
   onReport(report: CycleReport): void;
   /** The exposition. Everything in it is of one view. */
   text(): Promise<string>;
+  /** The same as values. */
+  snapshot(): Promise<readonly MetricSnapshot[]>;
   readonly contentType: string;
 }
 
@@ -102,6 +116,14 @@ export function createMetrics({ view, build, health }: MetricsParts): Metrics {
     }
   };
 
+  const readView = () => {
+    const now = view();
+    observeListings(now);
+    for (const { metric, write } of ofView) {
+      write(metric.read({ view: now, build, health, last: { workspaces, contested, resources } }));
+    }
+  };
+
   return {
     contentType: registry.contentType,
     onReport(report) {
@@ -124,12 +146,12 @@ export function createMetrics({ view, build, health }: MetricsParts): Metrics {
       observeListings(view());
     },
     text() {
-      const now = view();
-      observeListings(now);
-      for (const { metric, write } of ofView) {
-        write(metric.read({ view: now, build, health, last: { workspaces, contested, resources } }));
-      }
+      readView();
       return registry.metrics();
+    },
+    async snapshot() {
+      readView();
+      return (await registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
     },
   };
 }

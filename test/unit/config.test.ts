@@ -35,6 +35,7 @@ describe("loadConfig() defaults", () => {
       guard: { enabled: true, min: 5, ratio: 0.5, confirm: 3 },
       transitionsMaxAgeMs: 30 * 24 * 3_600_000,
       status: { listen: { hostname: "127.0.0.1", port: 9464 }, token: null },
+      telemetry: null,
       log: { level: "info", format: "auto" },
       warnings: [],
     });

@@ -1,0 +1,131 @@
+/**
+ * Sends metrics and spans to a collector, beside the loop: what the loop gives is put into a bounded queue, and one export
+ * at a time goes out under a deadline. A collector that is down is told in the log once, and once that it is back.
+ */
+import { withDeadline } from "../observer/deadline.ts";
+import type { Clock, Log } from "../observer/ports.ts";
+import type { CycleReport } from "../observer/report.ts";
+import type { BuildInfo } from "./describe.ts";
+import type { Metrics } from "./metrics.ts";
+import { otlpMetrics } from "./otlp-metrics.ts";
+import { type OtlpSpan, spanOf } from "./otlp-spans.ts";
+import { attributes } from "./otlp-values.ts";
+
+export interface OtlpExporterParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  /** Rejects with an error whose `isPassing` says whether the same may be taken another time. */
+  readonly send: (signal: "metrics" | "traces", body: unknown, abort: AbortSignal) => Promise<void>;
+  readonly metrics: Pick<Metrics, "snapshot">;
+  readonly build: BuildInfo;
+  readonly instance: string;
+  readonly resource: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly metricIntervalMs: number;
+}
+
+export interface OtlpExporter {
+  /** Called after every cycle; costs the making of a span, and waits for nobody. */
+  onReport(report: CycleReport): void;
+  /** Exports until the signal fires, and what is left then once more. Never rejects. */
+  run(stop: AbortSignal): Promise<void>;
+}
+
+/** While a collector is down the newest wait for it; an hour of quiet looks is some 400. */
+const MOST_SPANS = 1_024;
+const SPANS_PER_EXPORT = 256;
+/** How long a span waits for others to go with it. */
+const SPANS_EVERY_MS = 5_000;
+/** The end of the process waits no longer for the last export. */
+const LAST_EXPORT_MS = 1_000;
+
+export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
+  const { clock, log, metrics, build, wallMs } = parts;
+  const resource = {
+    attributes: attributes({
+      "service.version": build.version,
+      "service.instance.id": parts.instance,
+      ...parts.resource,
+    }),
+  };
+  const scope = { name: "observer", version: build.version };
+  const startedMs = wallMs();
+  const spans: OtlpSpan[] = [];
+  let dropped = 0;
+  let failures = 0;
+
+  /** A failure is for the log alone; what the end of the process cuts off is none. */
+  const attempt = async (
+    signal: "metrics" | "traces",
+    compose: () => unknown,
+    timeoutMs: number,
+    stop?: AbortSignal,
+  ): Promise<"taken" | "refused" | "unreached"> => {
+    const send = async (abort: AbortSignal) => parts.send(signal, await compose(), abort);
+    try {
+      await withDeadline(clock, timeoutMs, `Cannot send ${signal}`, send, stop);
+      if (failures > 0)
+        log.info("telemetry.up", "Metrics and spans are taken again", { failures, droppedSpans: dropped });
+      failures = dropped = 0;
+      return "taken";
+    } catch (error) {
+      if (stop?.aborted) return "unreached";
+      failures += 1;
+      if (failures === 1)
+        log.warn("telemetry.down", "Metrics and spans cannot be sent; it goes on without", { error });
+      return error instanceof Error && "isPassing" in error && error.isPassing === false
+        ? "refused"
+        : "unreached";
+    }
+  };
+
+  const exportMetrics = async (timeoutMs: number, stop?: AbortSignal) => {
+    const compose = async () => {
+      const all = otlpMetrics(await metrics.snapshot(), startedMs, wallMs());
+      return { resourceMetrics: [{ resource, scopeMetrics: [{ scope, metrics: all }] }] };
+    };
+    await attempt("metrics", compose, timeoutMs, stop);
+  };
+
+  /** Until all are sent, or a batch finds nobody: that one waits for the next time. */
+  const exportSpans = async (timeoutMs: number, stop?: AbortSignal) => {
+    let outcome = "taken";
+    while (spans.length > 0 && outcome !== "unreached") {
+      const batch = spans.splice(0, SPANS_PER_EXPORT);
+      const body = { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: batch }] }] };
+      outcome = await attempt("traces", () => body, timeoutMs, stop);
+      if (outcome === "unreached") spans.unshift(...batch);
+      if (outcome === "refused") dropped += batch.length;
+      forgetOldest();
+    }
+  };
+
+  const forgetOldest = () => {
+    const tooMany = Math.max(0, spans.length - MOST_SPANS);
+    spans.splice(0, tooMany);
+    dropped += tooMany;
+  };
+
+  return {
+    onReport(report) {
+      spans.push(spanOf(report, wallMs()));
+      forgetOldest();
+    },
+    async run(stop) {
+      const tickMs = Math.min(SPANS_EVERY_MS, parts.metricIntervalMs);
+      let metricsDueMs = clock.monotonicMs() + parts.metricIntervalMs;
+      while (!stop.aborted) {
+        await clock.sleep(tickMs, stop);
+        if (stop.aborted) break;
+        await exportSpans(parts.timeoutMs, stop);
+        if (clock.monotonicMs() < metricsDueMs) continue;
+        metricsDueMs = clock.monotonicMs() + parts.metricIntervalMs;
+        await exportMetrics(parts.timeoutMs, stop);
+      }
+      const lastMs = Math.min(parts.timeoutMs, LAST_EXPORT_MS);
+      await Promise.all([exportSpans(lastMs), exportMetrics(lastMs)]);
+    },
+  };
+}
