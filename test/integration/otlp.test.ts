@@ -65,9 +65,11 @@ describe("createOtlpSender()", () => {
     await other.stop();
   });
 
-  test("a refusal of any length is quoted in some characters", async () => {
-    collector.answer = () => new Response("x".repeat(10_000_000), { status: 400 });
-    expect((await fault(send())).message.length).toBeLessThan(400);
+  test("a refusal without an end is quoted in some characters, and not read on", async () => {
+    const pull = (controller: ReadableStreamDefaultController) => controller.enqueue("x".repeat(1_000));
+    collector.answer = () => new Response(new ReadableStream({ pull }), { status: 400 });
+    const { message } = await fault(send());
+    expect(message).toEndWith(`it answered 400 "${"x".repeat(200)}"`);
   });
 
   test("nobody there", async () => {
