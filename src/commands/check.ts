@@ -163,6 +163,21 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
       "warning",
     );
   }
+
+  const { telemetry } = config;
+  if (telemetry === null) return;
+  yield* attempt(
+    "collector",
+    async () => {
+      const { createOtlpSender } = await import("../adapters/otlp.ts");
+      const send = createOtlpSender(telemetry);
+      await ask("Cannot send metrics", telemetry.timeoutMs, (signal) =>
+        send("metrics", { resourceMetrics: [] }, signal),
+      );
+      return [null, { result: "ok", detail: `${telemetry.endpoint} takes OTLP` }];
+    },
+    "warning",
+  );
 }
 
 type Outcome = Pick<Finding, "result" | "detail">;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { waitFor } from "../../dev/services/wait.ts";
 import { type Collector, plain, startCollector } from "../otlp-collector.ts";
 import { checksOfEverything, nextLooks, QUICK, useWorld } from "./support.ts";
-import { type Settings, startObserver, workFolder } from "./support-executable.ts";
+import { runCommand, type Settings, startObserver, workFolder } from "./support-executable.ts";
 import { keepSecret } from "./support-output.ts";
 import { createPlatform } from "./support-platform.ts";
 
@@ -57,12 +57,12 @@ test("Metrics and spans arrive; a collector that is down is told once, and delay
   const port = Number(new URL(collector.url).port);
   await collector.stop();
   await observer.logged("telemetry.down");
-  await nextLooks(observer, 5);
+  await nextLooks(observer, 3);
   expect(observer.log("telemetry.down")).toHaveLength(1);
   // One that takes connections and never answers.
   collector = startCollector(port);
   collector.answer = () => new Promise<Response>(() => {});
-  await nextLooks(observer, 3);
+  await nextLooks(observer);
   expect(observer.log("telemetry.up")).toEqual([]);
   collector.answer = null;
   await observer.logged("telemetry.up");
@@ -90,6 +90,27 @@ test("Its end waits a second for a collector that hangs, and no longer", async (
   await asked.promise;
   const { code, durationMs } = await observer.stop();
   expect([code, durationMs < 5_000]).toEqual([0, true]);
+  await collector.stop();
+});
+
+test("check asks the collector; one that does not take OTLP is a warning", async () => {
+  const platform = await createPlatform(world.postgres, "telemetry_check");
+  const collector = startCollector();
+  const settings = { ...world.settings(platform), ...telemetry(collector) };
+  const finding = async () => {
+    const { stdout } = await runCommand(["check", "--json"], settings);
+    const { findings } = JSON.parse(stdout) as {
+      findings: { name: string; result: string; detail: string }[];
+    };
+    return findings.find(({ name }) => name === "collector");
+  };
+  expect(await finding()).toMatchObject({ result: "ok", detail: `${collector.url} takes OTLP` });
+  expect(collector.complaints).toEqual([]);
+  collector.answer = () => new Response("no such token", { status: 401 });
+  expect(await finding()).toMatchObject({
+    result: "warning",
+    detail: `Cannot send metrics to ${collector.url}/v1/metrics: it answered 401 "no such token"`,
+  });
   await collector.stop();
 });
 
