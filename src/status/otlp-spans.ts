@@ -25,7 +25,7 @@ const ERROR = 2;
 export function spanOf(report: CycleReport, endedMs: number): OtlpSpan {
   const { kind, durationMs, counts, failures, stagesMs } = report;
   const stages = Object.entries(stagesMs).map(([stage, ms]) => [`observer.stage.${stage}.duration_ms`, ms]);
-  const numbers = Object.entries(counts).map(([name, count]) => [`observer.rows.${name}`, count]);
+  const numbers = Object.entries(counts).map(([name, count]) => [`observer.count.${name}`, count]);
   const [failure] = failures;
   return {
     traceId: randomBytes(16).toString("hex"),

@@ -3,7 +3,9 @@
  * Method: tables of environments.
  */
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { load, problemsOf } from "./config-support.ts";
+import { atLeast } from "./fuzz-runs.ts";
 
 const on = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
 const telemetry = (env: Record<string, string>) => load({ ...on, ...env }).telemetry;
@@ -69,6 +71,17 @@ describe("OTEL_ variables", () => {
     const [said, ...more] = problemsOf(env);
     expect([said, more]).toEqual([expect.stringMatching(new RegExp(`^${problem}`)), []]);
     expect(said).not.toContain("hush");
+  });
+
+  test("whatever stands in the headers, no message repeats it", () => {
+    const piece = fc.string({ unit: fc.constantFrom(..."a=,%;: \n\u0000é"), maxLength: 6 });
+    fc.assert(
+      fc.property(piece, piece, (before, after) => {
+        const headers = `${before}hush${after}`;
+        expect(problemsOf({ ...on, OTEL_EXPORTER_OTLP_HEADERS: headers }).join()).not.toContain("hush");
+      }),
+      atLeast(300),
+    );
   });
 
   test("gRPC's port is worth a warning", () => {

@@ -100,8 +100,8 @@ describe("spanOf()", () => {
     expect(plain([...span.attributes])).toMatchObject({
       "observer.kind": "look",
       "observer.sources": "engine,archives",
-      "observer.rows.changed": 3,
-      "observer.rows.containers": 90,
+      "observer.count.changed": 3,
+      "observer.count.containers": 90,
       "observer.stage.load.duration_ms": 12.34,
       "observer.woke": true,
     });
