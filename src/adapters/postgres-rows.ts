@@ -10,7 +10,7 @@
 import type { JsonObject } from "../observer/conditions.ts";
 import { parseInstant } from "../observer/instant.ts";
 import { parseWorkspaceId, type WorkspaceId } from "../observer/names.ts";
-import type { RowsCursor, RowsRead, WorkspaceRow } from "../observer/ports.ts";
+import type { RowsCursor, RowsRead, RowsReader, WorkspaceRow } from "../observer/ports.ts";
 import type { Ask } from "./postgres-client.ts";
 import { json, type Sql, sql, verbatim } from "./postgres-literals.ts";
 import { utc } from "./postgres-statements.ts";
@@ -80,7 +80,12 @@ const page = (idType: string, after: string | null): Sql => {
  *
  * @param since null: reads all of it
  */
-export async function loadWorkspaces(ask: Ask, since: RowsCursor | null, idType: string): Promise<RowsRead> {
+export async function loadWorkspaces(
+  ask: Ask,
+  since: RowsCursor | null,
+  idType: string,
+  reader: RowsReader,
+): Promise<RowsRead> {
   const before = since === null ? undefined : cursors.get(since);
   if (before !== undefined) {
     const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid) limit ${PAGE_ROWS + 1}`;
@@ -92,51 +97,51 @@ export async function loadWorkspaces(ask: Ask, since: RowsCursor | null, idType:
     }
     if (isAll && head.server === before.server && head.live === before.live.size)
       return {
-        complete: false,
+        all: null,
         rows: rows.filter((row) => row.in_scope).flatMap(parseRow),
         gone: rows.filter((row) => !row.in_scope).map(({ id }) => id as WorkspaceId),
         cursor: cursorOf({ ...before, horizon: head.horizon }),
       };
+    reader.onPage();
   }
   // What comes or changes while the pages are read has a number from the horizon on, and is told by the next reading.
   const { head, rows: first } = split(await ask<Head | LoadedRow>(read(page(idType, null))));
   const live = new Set<string>();
-  const rows: WorkspaceRow[] = [];
-  const take = (some: readonly LoadedRow[]) => {
-    for (const { id, deleted } of some) if (!deleted) live.add(id);
-    for (const row of some) rows.push(...parseRow(row));
-  };
-  take(first);
-  await forEachFurtherPage(ask, idType, first, take);
-  return {
-    complete: true,
-    rows,
-    gone: [],
-    cursor: cursorOf({ horizon: head.horizon, server: head.server, live }),
-  };
-}
-
-async function forEachFurtherPage(
-  ask: Ask,
-  idType: string,
-  first: readonly LoadedRow[],
-  take: (rows: readonly LoadedRow[]) => void,
-): Promise<void> {
-  let last = first;
-  while (last.length === PAGE_ROWS) {
-    last = await ask<LoadedRow>(
-      sql`select ${COLUMNS} from workspaces where ${page(idType, last.at(-1)!.id)}`,
-    );
-    take(last);
-  }
+  const { all, rows } = await readPages(ask, idType, first, reader, ({ id, deleted }) => {
+    if (!deleted) live.add(id);
+  });
+  return { all, rows, gone: [], cursor: cursorOf({ horizon: head.horizon, server: head.server, live }) };
 }
 
 /** Where a row version's transaction can't be read (a view, a role without that grant), a reading is always whole. */
-export async function loadAllWorkspaces(ask: Ask, idType: string): Promise<RowsRead> {
+export async function loadAllWorkspaces(ask: Ask, idType: string, reader: RowsReader): Promise<RowsRead> {
   const first = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${page(idType, null)}`);
-  const rows = first.flatMap(parseRow);
-  await forEachFurtherPage(ask, idType, first, (some) => rows.push(...some.flatMap(parseRow)));
-  return { complete: true, rows, gone: [], cursor: null };
+  return { ...(await readPages(ask, idType, first, reader, () => {})), gone: [], cursor: null };
+}
+
+/** The first page and all that follow. */
+async function readPages(
+  ask: Ask,
+  idType: string,
+  first: readonly LoadedRow[],
+  reader: RowsReader,
+  see: (row: LoadedRow) => void,
+): Promise<{ readonly all: Set<WorkspaceId>; readonly rows: WorkspaceRow[] }> {
+  const all = new Set<WorkspaceId>();
+  const rows: WorkspaceRow[] = [];
+  for (let loaded = first; ; ) {
+    for (const one of loaded) {
+      see(one);
+      for (const row of parseRow(one)) {
+        all.add(row.id);
+        if (!reader.isKnown(row)) rows.push(row);
+      }
+    }
+    reader.onPage();
+    if (loaded.length < PAGE_ROWS) return { all, rows };
+    const next = page(idType, loaded.at(-1)!.id);
+    loaded = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${next}`);
+  }
 }
 
 /** An event names strangers as well, and a name that is no id of that type would fail the cast for all. */

@@ -11,6 +11,7 @@ import type {
   KnownWorld,
   Leadership,
   LeaseAnswer,
+  RowsReader,
   RowWrite,
   SaveOutcome,
 } from "../observer/ports.ts";
@@ -97,11 +98,11 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
   }
 
   return {
-    load(since, signal) {
+    load(since, signal, reader = KNOWS_NOTHING) {
       const ask = client.asker("Cannot load workspaces", signal);
       return schema.tellsChanges
-        ? loadWorkspaces(ask, since, schema.idType)
-        : loadAllWorkspaces(ask, schema.idType);
+        ? loadWorkspaces(ask, since, schema.idType, reader)
+        : loadAllWorkspaces(ask, schema.idType, reader);
     },
 
     loadOnly: (ids, signal) =>
@@ -125,6 +126,8 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
     },
   };
 }
+
+const KNOWS_NOTHING: RowsReader = { isKnown: () => false, onPage: () => {} };
 
 function outcomeOf(
   writes: readonly RowWrite[],

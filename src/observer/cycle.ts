@@ -155,7 +155,7 @@ async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, {
       clock,
       config.writeTimeoutMs,
       "Cannot load workspaces",
-      (signal) => store.load(since, signal),
+      (signal, onPage) => store.load(since, signal, { isKnown: (row) => rows.isKnown(row), onPage }),
       plan.stop,
     );
     rows.merge(read, reading, clock.monotonicMs());

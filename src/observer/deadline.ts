@@ -16,12 +16,13 @@ export class StoppedError extends Error {
  * the work ignores its signal. Its late outcome is then dropped.
  *
  * @param action for the message: `Cannot list containers`
+ * @param work what has several steps calls `goesOn` after each: the deadline is one of a step
  */
 export async function withDeadline<T>(
   clock: Clock,
   deadlineMs: number,
   action: string,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, goesOn: () => void) => Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
   if (parent?.aborted) throw new StoppedError(`${action}: stopped`);
@@ -33,11 +34,18 @@ export async function withDeadline<T>(
     const aborted = new Promise<never>((_, reject) => {
       controller.signal.addEventListener("abort", () => reject(controller.signal.reason), { once: true });
     });
-    void clock.sleep(deadlineMs, timer.signal).then(() => {
+    let endMs = clock.monotonicMs() + deadlineMs;
+    const watch = async (leftMs: number): Promise<void> => {
+      await clock.sleep(leftMs, timer.signal);
       if (timer.signal.aborted) return;
+      const moreMs = endMs - clock.monotonicMs();
+      if (moreMs > 0) return watch(moreMs);
       controller.abort(new DeadlineError(`${action}: no answer within ${deadlineMs} ms`));
+    };
+    void watch(deadlineMs);
+    const working = work(controller.signal, () => {
+      endMs = clock.monotonicMs() + deadlineMs;
     });
-    const working = work(controller.signal);
     // Whichever loses the race must not become an unhandled rejection.
     working.catch(() => {});
     aborted.catch(() => {});

@@ -146,8 +146,9 @@ export interface RowsCursor {
 
 /** The rows that are to be observed: those not deleted, and deleted ones whose conditions still show a resource. */
 export interface RowsRead {
-  /** All of them; or else those that changed since the cursor. */
-  readonly complete: boolean;
+  /** The ids of all rows, if all were read; null: only what changed since the cursor was. */
+  readonly all: ReadonlySet<WorkspaceId> | null;
+  /** Without those that the reader knows just as they are. */
   readonly rows: readonly WorkspaceRow[];
   /** Changed as well, and not to be observed any more. */
   readonly gone: readonly WorkspaceId[];
@@ -155,9 +156,17 @@ export interface RowsRead {
   readonly cursor: RowsCursor | null;
 }
 
+/** Who reads rows. A reading may come in many pages, and must not hold them all: 100,000 rows are 150 MB. */
+export interface RowsReader {
+  /** Need not be told. */
+  isKnown(row: WorkspaceRow): boolean;
+  /** A page has come. */
+  onPage(): void;
+}
+
 export interface ConditionsStore {
   /** All rows, or what changed since the last reading, if the store can tell it. */
-  load(since: RowsCursor | null, signal: AbortSignal): Promise<RowsRead>;
+  load(since: RowsCursor | null, signal: AbortSignal, reader?: RowsReader): Promise<RowsRead>;
   /** Those of the given rows that are to be observed. */
   loadOnly(ids: ReadonlySet<WorkspaceId>, signal: AbortSignal): Promise<WorkspaceRow[]>;
   /** One statement: renews the lease and writes, or does neither. */

@@ -115,18 +115,23 @@ export class RowMirror {
   }
 
   /** Takes a reading in. */
-  merge({ complete, rows, gone, cursor }: RowsRead, reading: Reading, nowMs: number): void {
-    if (complete) {
-      const ids = new Set(rows.map(({ id }) => id));
-      for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id);
+  merge({ all, rows, gone, cursor }: RowsRead, reading: Reading, nowMs: number): void {
+    if (all !== null) {
+      for (const id of this.#rows.keys()) if (!all.has(id)) this.#rows.delete(id);
       const tookMs = nowMs - reading.startedMs;
       this.#completeAtMs = nowMs + Math.max(limits.completeEveryMs, tookMs * limits.completeShare);
     }
     for (const id of gone) this.#rows.delete(id);
     this.mergeSome(rows, reading);
     // What was left out of it has to be told once more.
-    if (reading.doubted.size > 0) this.#cursor = complete ? null : this.#cursor;
-    else if (complete || reading.overtaken.size === 0) this.#cursor = cursor;
+    if (reading.doubted.size > 0) this.#cursor = all === null ? this.#cursor : null;
+    else if (all !== null || reading.overtaken.size === 0) this.#cursor = cursor;
+  }
+
+  /** Whether `mergeSome` would change nothing. */
+  isKnown(row: WorkspaceRow): boolean {
+    const known = this.#rows.get(row.id);
+    return known !== undefined && known.expected !== null && isSame(known.row, row);
   }
 
   /** Takes in what was read of some rows. One that was never seen is taken as it is. */

@@ -99,11 +99,11 @@ export class FakeDatabase {
 
   store(caller: Caller): ConditionsStore {
     return {
-      load: (since, signal) =>
+      load: (since, signal, reader) =>
         this.#call(caller, "load", signal, () => {
           const read = this.#read(since);
           this.watcher.loaded(caller, this.#load());
-          return read;
+          return { ...read, rows: read.rows.filter((row) => !(read.all && reader?.isKnown(row))) };
         }),
       loadOnly: (ids, signal) =>
         this.#call(caller, "load", signal, () => {
@@ -220,11 +220,11 @@ export class FakeDatabase {
     const now = this.#handedOut.get(cursor)!;
     // A deleted row can't be seen, but counted.
     if (!before || [...before.keys()].some((id) => !now.has(id)))
-      return { complete: true, rows, gone: [], cursor };
+      return { all: new Set(rows.map(({ id }) => id)), rows, gone: [], cursor };
     const changed = new Set([...now].filter(([id, text]) => before.get(id) !== text).map(([id]) => id));
     const shown = new Set(rows.map(({ id }) => id));
     return {
-      complete: false,
+      all: null,
       rows: this.sabotage.has("changes-missed")
         ? rows.filter(({ id }) => !before.has(id))
         : rows.filter(({ id }) => changed.has(id)),

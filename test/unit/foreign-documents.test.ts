@@ -175,8 +175,7 @@ test("P4: any stored document becomes one of the schema, and the next look at th
       // What the mirror makes of it is what the table does.
       const mirror = new RowMirror();
       const reading = mirror.begin(0);
-      const read = (...rows: readonly WorkspaceRow[]) => ({ complete: true, rows, gone: [], cursor: null });
-      mirror.merge(read(before), reading, 0);
+      mirror.merge({ all: new Set([before.id]), rows: [before], gone: [], cursor: null }, reading, 0);
       mirror.end(reading);
       if (composed !== null) expect(mirror.wrote(composed)).toBe(false);
       expect(JSON.parse(JSON.stringify(mirror.get(before.id)!.row))).toEqual(

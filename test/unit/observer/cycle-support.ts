@@ -108,12 +108,10 @@ export class CycleWorld {
         guard: guardConfig,
       },
       store: {
-        load: noted("load", async () => ({
-          complete: true,
-          rows: await this.load(),
-          gone: [],
-          cursor: null,
-        })),
+        load: noted("load", async () => {
+          const rows = await this.load();
+          return { all: new Set(rows.map((row) => row.id)), rows, gone: [], cursor: null };
+        }),
         loadOnly: noted("load", async (only: ReadonlySet<WorkspaceId>) =>
           (await this.load()).filter(({ id }) => only.has(id)),
         ),

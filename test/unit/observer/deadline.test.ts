@@ -36,6 +36,24 @@ describe("P12: withDeadline()", () => {
     expect((thrown.cause as Error).message).toBe("at once");
   });
 
+  test("the deadline is one of a step, where the work says that it goes on", () => {
+    const { timeline, clock } = setUp();
+    const work = deferred<number>();
+    let goesOn = () => {};
+    const seen = outcomeOf(
+      withDeadline(clock, 100, "Cannot load", (_, step) => {
+        goesOn = step;
+        return work.promise;
+      }),
+    );
+    timeline.advance(90);
+    goesOn();
+    timeline.advance(99);
+    expect(seen.settled).toBe(false);
+    timeline.advance(1);
+    expect(seen.cause).toBeInstanceOf(DeadlineError);
+  });
+
   test("rejects at the deadline, though the work ignores its signal; the late answer is dropped", () => {
     const { timeline, clock } = setUp();
     const work = deferred<number>();

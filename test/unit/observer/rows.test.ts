@@ -14,13 +14,13 @@ import { archive, container, engineListing, id, listing, row, second, stampOf, v
 
 const cursor = (): RowsCursor => ({}) as RowsCursor;
 const whole = (...rows: readonly WorkspaceRow[]): RowsRead => ({
-  complete: true,
+  all: new Set(rows.map((one) => one.id)),
   rows,
   gone: [],
   cursor: cursor(),
 });
 const some = (rows: readonly WorkspaceRow[], gone: readonly string[] = []): RowsRead => ({
-  complete: false,
+  all: null,
   rows,
   gone: gone.map(id),
   cursor: cursor(),
@@ -89,16 +89,16 @@ describe("RowMirror", () => {
   });
 
   test("what may have been written meanwhile is told once more", () => {
-    for (const complete of [true, false]) {
+    for (const all of [new Set([id("a")]), null]) {
       const mirror = new RowMirror();
       read(mirror, whole(row("a")));
       const before = mirror.cursor(0);
       const reading = mirror.begin(0);
       mirror.doubt([id("a")]);
-      mirror.merge({ ...some([row("a", { container: null })]), complete }, reading, 0);
+      mirror.merge({ ...some([row("a", { container: null })]), all }, reading, 0);
       mirror.end(reading);
       expect(conditionsOf(mirror, "a")).toEqual({});
-      expect(mirror.cursor(0)).toBe(complete ? null : before);
+      expect(mirror.cursor(0)).toBe(all === null ? before : null);
     }
   });
 
