@@ -13,6 +13,7 @@ import { readRedis } from "./config/redis-url.ts";
 import type { SettingName } from "./config/settings.ts";
 import { ConfigSource, type Environment, type ReadFile } from "./config/source.ts";
 import { readStatus } from "./config/status.ts";
+import { readSupervisor } from "./config/supervisor.ts";
 import { readTelemetry } from "./config/telemetry.ts";
 import type { CadenceConfig, Config, LogFormat, LogLevel } from "./config/types.ts";
 import { checkNames } from "./config/unknown-names.ts";
@@ -77,6 +78,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     level: source.choice("OBSERVER_LOG_LEVEL") as LogLevel,
     format: source.choice("OBSERVER_LOG_FORMAT") as LogFormat,
   };
+  const supervisor = readSupervisor(source, host.pid);
   checkOrder(
     source,
     "OBSERVER_MIN_INTERVAL",
@@ -126,6 +128,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     status,
     telemetry,
     log,
+    supervisor,
     warnings: [...source.warnings],
   });
 }

@@ -13,6 +13,7 @@ import { createMetrics, type Metrics } from "../status/metrics.ts";
 import type { OtlpExporter } from "../status/otlp-exporter.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
+import { openSupervision } from "./supervision.ts";
 
 /** How often a taken address is tried again: in a rolling upgrade the old instance leaves it soon. */
 const LISTEN_RETRY_MS = 2_000;
@@ -36,6 +37,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   const health = { ...config.cadence, ...config };
   const metrics = createMetrics({ view: () => loop.view(), build, health });
   const telemetry = await openTelemetry(config, metrics, log);
+  const supervision = await openSupervision(config, log, { view: () => loop.view(), health });
   const loop = new Loop({
     instance: config.instance,
     cadence: config.cadence,
@@ -48,6 +50,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
       metrics.onReport(report);
       telemetry?.onReport(report);
     },
+    onProgress: supervision.onProgress,
     describe: (view) => describeView(view, build),
   });
   const app = createStatusApp({
@@ -59,9 +62,13 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
   });
   // Ends with the loop too, not only with the signal: an unworkable configuration ends the loop by itself.
   const ended = new AbortController();
-  const serving = serve(config, app, log, systemClock, AbortSignal.any([stop, ended.signal]));
-  // What the last looks did is worth an export too.
-  const exporting = telemetry?.run(ended.signal);
+  const end = AbortSignal.any([stop, ended.signal]);
+  const beside = [
+    serve(config, app, log, systemClock, end),
+    supervision.keep(end),
+    // What the last looks did is worth an export too.
+    telemetry?.run(ended.signal),
+  ];
   try {
     await loop.run(stop);
     log.info("observer.stopped", "Stopped");
@@ -72,7 +79,7 @@ export async function run(config: Config, stop: AbortSignal): Promise<number> {
     return exitCode.config;
   } finally {
     ended.abort();
-    await Promise.all([serving, exporting, world.close()]);
+    await Promise.all([...beside, world.close()]);
     await log.flush();
   }
 }

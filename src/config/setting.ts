@@ -27,7 +27,9 @@ export type SettingType =
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   | { readonly kind: "text"; readonly pattern: RegExp; readonly expected: string }
   /** Parsed by a file of its own. */
-  | { readonly kind: "url" | "listen" | "path" | "flag" | "pairs" };
+  | { readonly kind: "url" | "listen" | "path" | "flag" | "pairs" }
+  /** Set by the service manager for every process alike; what can't be used is left alone. */
+  | { readonly kind: "foreign" };
 
 export interface Setting {
   readonly name: string;

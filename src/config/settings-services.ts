@@ -204,4 +204,32 @@ export const serviceSettings = [
     description: "what `~` means in the default of `DOCKER_CERT_PATH`",
     example: "/var/lib/observer",
   },
+  {
+    name: "NOTIFY_SOCKET",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by systemd (`Type=notify`)",
+    description:
+      "socket on which systemd is told that it started, lives and stops; see [systemd](systemd.md)",
+    example: "/run/systemd/notify",
+  },
+  {
+    name: "WATCHDOG_USEC",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by systemd (`WatchdogSec=`)",
+    description: "systemd restarts it after so many microseconds without a sign that the loop makes progress",
+    example: "30000000",
+  },
+  {
+    name: "WATCHDOG_PID",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by systemd",
+    description: "the process that the watchdog is meant for",
+    example: "4711",
+  },
 ] as const satisfies readonly Setting[];

@@ -27,6 +27,8 @@ export interface Config {
   /** Null: nothing is sent to a collector. */
   readonly telemetry: TelemetryConfig | null;
   readonly log: LogConfig;
+  /** Null: no service manager wants to hear of this process. */
+  readonly supervisor: SupervisorConfig | null;
   /** What was accepted but can hardly be meant: one sentence each, without secrets, for the log. */
   readonly warnings: readonly string[];
 }
@@ -68,6 +70,13 @@ export interface TelemetryConfig {
 export interface ListenAddress {
   readonly hostname: string;
   readonly port: number;
+}
+
+export interface SupervisorConfig {
+  /** A path, or an abstract name that starts with `@`. */
+  readonly socket: string;
+  /** Without a beat for so long it restarts the process. Null: it doesn't watch. */
+  readonly watchdogMs: number | null;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

@@ -52,6 +52,8 @@ export interface LoopParts {
   /** Done once, before the first question for the lease; retried until it succeeds. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;
   readonly onReport?: (report: CycleReport) => void;
+  /** A cycle, a stand-by check or a try to prepare came to its end, whatever it found; the view shows it. */
+  readonly onProgress?: () => void;
   /** What this instance says of itself in `observer_status`. */
   readonly describe: (view: ObserverView) => JsonObject;
 }
@@ -167,6 +169,7 @@ export class Loop {
         if (stop.aborted) return;
         this.#links.database.down(cause);
         this.#progressMs = clock.monotonicMs();
+        this.parts.onProgress?.();
         await this.#sleep(limits.databaseRetryMs, stop);
       }
     }
@@ -188,6 +191,7 @@ export class Loop {
     // What it knew when it led says nothing of the table that somebody else writes now.
     if (this.#keeper.role === "standby") this.#memory = emptyMemory();
     this.#progressMs = clock.monotonicMs();
+    this.parts.onProgress?.();
     this.#reportStatus();
     await this.#sleep(limits.standbyPollMs, stop);
   }
@@ -232,6 +236,7 @@ export class Loop {
     if (stop.aborted) return;
     this.parts.onReport?.(report);
     const databaseFault = this.#noteLinks(report);
+    this.parts.onProgress?.();
     this.#reportStatus();
     if (databaseFault !== undefined) {
       // It may be another server by the next time, or have lost its last commits.

@@ -37,6 +37,7 @@ describe("loadConfig() defaults", () => {
       status: { listen: { hostname: "127.0.0.1", port: 9464 }, token: null },
       telemetry: null,
       log: { level: "info", format: "auto" },
+      supervisor: null,
       warnings: [],
     });
   });

@@ -223,6 +223,37 @@ describe("Loop", () => {
     expect(loop.view().role).toBe("disconnected");
   });
 
+  test("tells of its progress when the view shows it: cycles, stand-by checks, tries to prepare", () => {
+    const world = new LoopWorld();
+    let isPrepared = false;
+    world.acquire = async () => ({ kind: "standby", holder: "other", now: world.now() });
+    const seen: string[] = [];
+    // Null while it starts.
+    let loop: Loop | null = null;
+    loop = world.start({
+      prepare: async () => {
+        if (!isPrepared) throw new Error("refused");
+      },
+      onProgress: () => {
+        if (loop === null) return;
+        const { role, progressMs, lastCommitMs, links } = loop.view();
+        expect(progressMs).toBe(world.timeline.nowMs);
+        if (role === "leader") expect(lastCommitMs).toBe(world.timeline.nowMs);
+        seen.push(`${role}, database ${links.database.up}`);
+      },
+    });
+    world.timeline.advance(1_000);
+    isPrepared = true;
+    world.timeline.advance(2_000);
+    world.acquire = async () => ({ kind: "held", lease, now: world.now(), known: {} });
+    world.timeline.advance(2_000);
+    expect([...new Set(seen)]).toEqual([
+      "starting, database false",
+      "standby, database true",
+      "leader, database true",
+    ]);
+  });
+
   test("P12: stops at once when asked between looks, and hands the lease over", () => {
     const world = new LoopWorld();
     world.start();
