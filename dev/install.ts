@@ -35,6 +35,7 @@ const REQUIREMENTS: readonly Requirement[] = [
   program("setpriv", "util-linux"),
   program("flock", "util-linux"),
   program("umount", "mount"),
+  program("systemd-analyze", "systemd"),
   {
     what: `a statically linked ${BUSYBOX_PATH}`,
     debianPackage: "busybox-static",
