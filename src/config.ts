@@ -77,6 +77,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
   const log = {
     level: source.choice("OBSERVER_LOG_LEVEL") as LogLevel,
     format: source.choice("OBSERVER_LOG_FORMAT") as LogFormat,
+    journalStream: source.text("JOURNAL_STREAM"),
   };
   const supervisor = readSupervisor(source, host.pid);
   checkOrder(

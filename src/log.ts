@@ -1,14 +1,17 @@
 /**
- * The log: JSON lines on standard output, pretty on a terminal. A constant message and a stable `event` per fact,
- * everything that varies in fields.
+ * The log: JSON lines on standard output, pretty on a terminal, each with its priority in front for the journal. A
+ * constant message and a stable `event` per fact, everything that varies in fields.
  */
 import pino from "pino";
 import pretty from "pino-pretty";
+import { leadsToJournal, withPriority } from "./log-journal.ts";
 import type { Log } from "./observer/ports.ts";
 
 export interface LogOptions {
   readonly level: "debug" | "info" | "warn" | "error";
   readonly format: "json" | "pretty" | "auto";
+  /** `$JOURNAL_STREAM`. */
+  readonly journalStream: string | null;
   readonly instance: string;
 }
 
@@ -25,7 +28,7 @@ export interface ProcessLog extends Log {
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const FLUSH_TIMEOUT_MS = 500;
 
-export function createLog({ level, format, instance }: LogOptions): ProcessLog {
+export function createLog({ level, format, journalStream, instance }: LogOptions): ProcessLog {
   const isPretty = format === "pretty" || (format === "auto" && process.stdout.isTTY === true);
   // Every line is longer than one byte, so each is written at once; with 0 flush() would wait for nothing.
   const destination = pino.destination({ dest: 1, sync: false, minLength: 1, maxLength: MAX_BUFFERED_BYTES });
@@ -49,7 +52,9 @@ export function createLog({ level, format, instance }: LogOptions): ProcessLog {
           translateTime: "SYS:HH:MM:ss.l",
           singleLine: true,
         })
-      : destination,
+      : leadsToJournal(journalStream, 1)
+        ? withPriority(destination)
+        : destination,
   );
   const write =
     (name: "debug" | "info" | "warn" | "error") =>

@@ -18,6 +18,9 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     setTimeout(() => process.exit(exitCode.failed), limits.shutdownMs - 250).unref();
   });
 }
+// Not the end of it, as it is by default, even before there is a log to change.
+let toggleVerbosity = () => {};
+process.on("SIGUSR2", () => toggleVerbosity());
 // A reader that left a pipe must not end a daemon.
 process.stdout.on("error", () => {});
 process.stderr.on("error", () => {});
@@ -26,7 +29,10 @@ process.stderr.on("error", () => {});
 const code = await runCli(
   process.argv.slice(2),
   {
-    run: async () => (await import("./commands/run.ts")).run(configFromProcess(), stop.signal),
+    run: async () =>
+      (await import("./commands/run.ts")).run(configFromProcess(), stop.signal, (toggle) => {
+        toggleVerbosity = toggle;
+      }),
     once: async (options) =>
       (await import("./commands/once.ts")).once(configFromProcess(), options, stop.signal),
     check: async (options) =>

@@ -12,6 +12,7 @@ import type { Config } from "./config.ts";
 import type { EngineListing } from "./observer/absence.ts";
 import type { CycleParts } from "./observer/cycle.ts";
 import { limits } from "./observer/limits.ts";
+import type { OutageFields } from "./observer/outage.ts";
 import { type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
 import { Source, type SourceName } from "./observer/source.ts";
 
@@ -58,12 +59,13 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     clock,
     random,
     maxBackoffMs: config.cadence.idleIntervalMs,
-    onTransition: (name: SourceName, cause: unknown, failures: number) => {
-      if (cause === null) log.info("source.up", "A source is observed again", { source: name, failures });
+    onTransition: (name: SourceName, cause: unknown, outage: OutageFields) => {
+      const fields = { source: name, ...outage };
+      if (cause === null) log.info("source.up", "A source is observed again", fields);
       else
         log.error("source.down", "A source cannot be observed; the others go on", {
-          source: name,
           error: cause,
+          ...fields,
         });
     },
   };
@@ -137,9 +139,13 @@ export function archivesIdentity({ archives, prefix }: Config): string | null {
   return `bucket ${archives.bucket} at ${archives.endpoint ?? `AWS ${archives.region}`}, prefix ${prefix}`;
 }
 
-const transitionsFault = (log: Log) => (cause: unknown) => {
-  if (cause === null) log.info("transitions.up", "Transitions are kept again");
-  else log.warn("transitions.down", "Transitions cannot be kept; conditions are written", { error: cause });
+const transitionsFault = (log: Log) => (cause: unknown, outage: OutageFields) => {
+  if (cause === null) log.info("transitions.up", "Transitions are kept again", { ...outage });
+  else
+    log.warn("transitions.down", "Transitions cannot be kept; conditions are written", {
+      error: cause,
+      ...outage,
+    });
 };
 
 async function inspectSchema(

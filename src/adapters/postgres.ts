@@ -5,6 +5,7 @@ import type { JsonObject } from "../observer/conditions.ts";
 import { type Instant, parseInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
 import type { WorkspaceId } from "../observer/names.ts";
+import { type Outage, type OutageFields, onFailure, outageFields } from "../observer/outage.ts";
 import type {
   Clock,
   ConditionsStore,
@@ -53,8 +54,11 @@ export interface PostgresStoreOptions {
 export interface TransitionsOptions {
   readonly maxAgeMs: number;
   readonly clock: Clock;
-  /** Told the cause when they can't be kept, and null when they can again. Conditions are written all the same. */
-  readonly onFault: (cause: unknown) => void;
+  /**
+   * Told the cause when they can't be kept, as often as that is worth saying (outage.ts), and null when they can again.
+   * Conditions are written all the same.
+   */
+  readonly onFault: (cause: unknown, outage: OutageFields) => void;
 }
 
 /** How often the oldest transitions are forgotten, and how many at once; what is left is due with the next report. */
@@ -66,24 +70,24 @@ export const SCOPE = "workspaces";
 
 export function createConditionsStore(options: PostgresStoreOptions): ConditionsStore {
   const { client, instance, schema, transitions } = options;
-  let areKept = true;
+  let outage: Outage | null = null;
   let forgetAtMs = Number.NEGATIVE_INFINITY;
 
   /** History is no reason to stop observing: what the database refuses with it is written without it. */
   async function keepingTransitions(save: (keep: boolean) => Promise<SavedRow>): Promise<SavedRow> {
-    const note = (cause: unknown) => {
-      if (areKept === (cause === null)) return;
-      areKept = cause === null;
-      transitions.onFault(cause);
-    };
     try {
       const saved = await save(true);
-      note(null);
+      const over = outage;
+      outage = null;
+      if (over !== null) transitions.onFault(null, outageFields(over, transitions.clock.monotonicMs()));
       return saved;
     } catch (cause) {
       if (!(cause instanceof DatabaseFault && isAnswer(cause.cause))) throw cause;
       const saved = await save(false);
-      note(cause);
+      const nowMs = transitions.clock.monotonicMs();
+      const heard = onFailure(outage, nowMs);
+      outage = heard.outage;
+      if (heard.isWorthSaying) transitions.onFault(cause, outageFields(heard.outage, nowMs));
       return saved;
     }
   }

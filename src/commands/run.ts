@@ -4,8 +4,10 @@ import { build } from "../build-info.ts";
 import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { createLog } from "../log.ts";
+import { levelSwitch } from "../log-level.ts";
 import { limits } from "../observer/limits.ts";
 import { Loop } from "../observer/loop.ts";
+import { type Outage, onFailure, outageFields } from "../observer/outage.ts";
 import { type Clock, type Log, UnworkableError } from "../observer/ports.ts";
 import { createStatusApp } from "../status/app.ts";
 import { describeView } from "../status/describe.ts";
@@ -20,9 +22,17 @@ const LISTEN_RETRY_MS = 2_000;
 /** How long answers under way may take at the end. */
 const SERVER_STOP_MS = 500;
 
-/** @returns the exit code; resolves soon after `stop` fires, or when the configuration can never work */
-export async function run(config: Config, stop: AbortSignal): Promise<number> {
+/**
+ * @param onVerbosity takes what SIGUSR2 does
+ * @returns the exit code; resolves soon after `stop` fires, or when the configuration can never work
+ */
+export async function run(
+  config: Config,
+  stop: AbortSignal,
+  onVerbosity: (toggle: () => void) => void,
+): Promise<number> {
   const log = createLog({ ...config.log, instance: config.instance });
+  onVerbosity(levelSwitch(log, config.log.level));
   log.info("observer.starting", "Starting", {
     version: build.version,
     commit: build.commit,
@@ -95,17 +105,20 @@ async function serve(
   const { listen } = config.status;
   if (listen === null) return;
   let server: StatusServer | null = null;
-  let complained = false;
+  let outage: Outage | null = null;
   while (server === null && !signal.aborted) {
     try {
       server = startStatusServer({ app, ...listen });
       log.info("status.listening", "The status endpoint listens", { url: server.url });
     } catch (cause) {
-      if (!complained)
+      const nowMs = clock.monotonicMs();
+      const heard = onFailure(outage, nowMs);
+      outage = heard.outage;
+      if (heard.isWorthSaying)
         log.error("status.unavailable", "Goes on without the status endpoint, and tries again", {
           error: cause,
+          ...outageFields(outage, nowMs),
         });
-      complained = true;
       await clock.sleep(LISTEN_RETRY_MS, signal);
     }
   }

@@ -215,6 +215,15 @@ export const serviceSettings = [
     example: "/run/systemd/notify",
   },
   {
+    name: "JOURNAL_STREAM",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by systemd",
+    description: "where standard output is the journal: each line of the log begins with its priority then",
+    example: "8:12345",
+  },
+  {
     name: "WATCHDOG_USEC",
     group: "environment",
     type: { kind: "foreign" },

@@ -85,6 +85,8 @@ export type LogFormat = "json" | "pretty" | "auto";
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;
+  /** `device:inode` of the journal's end of standard output. Null: not started by systemd. */
+  readonly journalStream: string | null;
 }
 
 export type DatabaseTls = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";

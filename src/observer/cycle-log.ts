@@ -1,7 +1,8 @@
 /** Says in the log what a cycle changed, once per fact; a cycle in which nothing changed says nothing. */
 import type { CycleMemory } from "./believe.ts";
 import { limits } from "./limits.ts";
-import type { Log } from "./ports.ts";
+import { type Outage, onFailure, outageFields } from "./outage.ts";
+import type { Clock, Log } from "./ports.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceName } from "./source.ts";
 import { type Foreign, type ForeignWorld, ownWorld } from "./world.ts";
@@ -10,8 +11,12 @@ export class CycleLog {
   #holding = new Set<string>();
   #contested = new Set<string>();
   #foreign: ForeignWorld = ownWorld;
+  #secondLooks: Outage | null = null;
 
-  constructor(private readonly log: Log) {}
+  constructor(
+    private readonly log: Log,
+    private readonly clock: Clock,
+  ) {}
 
   write(report: CycleReport): void {
     for (const { workspaceId, key, from, to, lagMs } of report.changes.slice(0, limits.changesNamed)) {
@@ -55,10 +60,32 @@ export class CycleLog {
     for (const source of ["engine", "archives"] as const) this.#world(source, report.memory.foreign[source]);
     // Archives are never contested; only the engine's listing says who is.
     if (report.sources.includes("engine")) this.#contest(report.contested);
-    for (const { stage, cause } of report.failures) {
-      if (stage === "again")
-        this.log.warn("second_look.failed", "Suspicious workspaces are left as they were", { error: cause });
+    this.#secondLook(report);
+    const { kind, durationMs, stagesMs, sources, counts } = report;
+    this.log.debug("cycle.done", "A cycle came to its end", { kind, durationMs, stagesMs, sources, counts });
+  }
+
+  /** It is over with the first that succeeds, or with a whole look that needs none. */
+  #secondLook(report: CycleReport): void {
+    const nowMs = this.clock.monotonicMs();
+    const failure = report.failures.find(({ stage }) => stage === "again");
+    if (failure !== undefined) {
+      const { outage, isWorthSaying } = onFailure(this.#secondLooks, nowMs);
+      this.#secondLooks = outage;
+      if (isWorthSaying)
+        this.log.warn("second_look.failed", "Suspicious workspaces are left as they were", {
+          error: failure.cause,
+          ...outageFields(outage, nowMs),
+        });
+      return;
     }
+    const isProof =
+      report.stagesMs.again !== undefined || (report.kind === "look" && report.sources.includes("engine"));
+    if (this.#secondLooks === null || !isProof) return;
+    this.log.info("second_look.up", "Suspicious workspaces can be looked at again", {
+      ...outageFields(this.#secondLooks, nowMs),
+    });
+    this.#secondLooks = null;
   }
 
   #guard(kind: "container" | "volume" | "archive", held: CycleMemory["held"]): void {

@@ -1,9 +1,11 @@
-/** Health of one link to the world; says the log once that it went down, and once, with the count, that it is back. */
+/** Health of one link to the world; tells the log that it went down, now and then that it still is, and that it is back. */
+import { type Outage, onFailure, outageFields } from "./outage.ts";
 import type { Clock, Log } from "./ports.ts";
 import type { LinkHealth, LinkName } from "./view.ts";
 
 export class Link {
   #health: LinkHealth;
+  #outage: Outage | null = null;
 
   constructor(
     private readonly name: LinkName,
@@ -20,29 +22,30 @@ export class Link {
   }
 
   up(): void {
-    const { up, failures, sinceMs } = this.#health;
-    if (up === true) return;
+    if (this.#health.up === true) return;
     const nowMs = this.clock.monotonicMs();
+    const outage = this.#outage;
+    this.#outage = null;
     this.#health = { up: true, sinceMs: nowMs, lastError: null, failures: 0 };
-    if (up === false) {
-      this.log.info(`${this.name}.up`, `The ${this.name} link is back`, {
-        failures,
-        downMs: Math.round(nowMs - sinceMs),
-      });
+    if (outage !== null) {
+      this.log.info(`${this.name}.up`, `The ${this.name} link is back`, { ...outageFields(outage, nowMs) });
     }
   }
 
   down(cause: unknown): void {
-    const { up, failures, sinceMs } = this.#health;
+    const nowMs = this.clock.monotonicMs();
+    const { outage, isWorthSaying } = onFailure(this.#outage, nowMs);
+    this.#outage = outage;
     this.#health = {
       up: false,
-      sinceMs: up === false ? sinceMs : this.clock.monotonicMs(),
+      sinceMs: outage.sinceMs,
       lastError: cause instanceof Error ? cause.message : String(cause),
-      failures: failures + 1,
+      failures: outage.failures,
     };
-    if (up !== false) {
+    if (isWorthSaying) {
       this.log.warn(`${this.name}.down`, `The ${this.name} link is down; ${this.meanwhile}`, {
         error: cause,
+        ...outageFields(outage, nowMs),
       });
     }
   }

@@ -94,7 +94,7 @@ export class Loop {
     const { log } = parts;
     const { clock } = parts.cycle;
     this.#startedMs = clock.monotonicMs();
-    this.#cycleLog = new CycleLog(log);
+    this.#cycleLog = new CycleLog(log, clock);
     this.#links = {
       database: new Link("database", clock, log, "nothing can be written until it is back"),
       channel: new Link("channel", clock, log, "looking at the idle cadence until it is back"),

@@ -7,6 +7,7 @@
 import { StoppedError, withDeadline } from "./deadline.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
+import { type Outage, type OutageFields, onFailure, outageFields } from "./outage.ts";
 import type { Clock } from "./ports.ts";
 
 export type SourceName = "engine" | "archives";
@@ -40,14 +41,15 @@ export interface SourceOptions {
   readonly maxBackoffMs: number;
   /** 0 ≤ n < 1, for the jitter. */
   readonly random: () => number;
-  /** Called on the first failure of a row of them, and on the recovery. */
-  readonly onTransition: (name: SourceName, cause: unknown | null, failures: number) => void;
+  /** Told of a failure where that is worth saying (outage.ts), and of the recovery: then `cause` is null. */
+  readonly onTransition: (name: SourceName, cause: unknown | null, outage: OutageFields) => void;
 }
 
 export class Source<T> {
   #wanted = false;
   #busy = false;
   #outcome: Promise<void> | null = null;
+  #outage: Outage | null = null;
   #completed: Observation<T> | null = null;
   #term = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
@@ -147,12 +149,14 @@ export class Source<T> {
   }
 
   #succeed(observation: Omit<Observation<T>, "afterUnseen">, term: number): void {
-    const failures = this.#health.consecutiveFailures;
+    const nowMs = this.options.clock.monotonicMs();
+    const outage = this.#outage;
     this.#outcome = null;
+    this.#outage = null;
     if (term === this.#term) this.#completed = { ...observation, afterUnseen: this.#completed !== null };
     this.#health = {
       ...this.#health,
-      lastSuccessMs: this.options.clock.monotonicMs(),
+      lastSuccessMs: nowMs,
       lastSuccessStamp: observation.stamp,
       lastDurationMs: observation.durationMs,
       lastError: null,
@@ -160,13 +164,16 @@ export class Source<T> {
       successes: this.#health.successes + 1,
     };
     this.#notBeforeMs = Number.NEGATIVE_INFINITY;
-    if (failures > 0) this.options.onTransition(this.name, null, failures);
+    if (outage !== null) this.options.onTransition(this.name, null, outageFields(outage, nowMs));
   }
 
   #fail(cause: unknown): void {
     this.#outcome = null;
     if (cause instanceof StoppedError) return;
-    const failures = this.#health.consecutiveFailures + 1;
+    const nowMs = this.options.clock.monotonicMs();
+    const { outage, isWorthSaying } = onFailure(this.#outage, nowMs);
+    this.#outage = outage;
+    const { failures } = outage;
     this.#health = {
       ...this.#health,
       lastError: cause instanceof Error ? cause.message : String(cause),
@@ -178,8 +185,8 @@ export class Source<T> {
       this.options.maxBackoffMs,
     );
     // Up to a quarter less: many observers of one store must not come back in step.
-    this.#notBeforeMs = this.options.clock.monotonicMs() + backoffMs * (1 - 0.25 * this.options.random());
+    this.#notBeforeMs = nowMs + backoffMs * (1 - 0.25 * this.options.random());
     this.#wanted = true;
-    if (failures === 1) this.options.onTransition(this.name, cause, failures);
+    if (isWorthSaying) this.options.onTransition(this.name, cause, outageFields(outage, nowMs));
   }
 }

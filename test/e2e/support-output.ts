@@ -89,7 +89,7 @@ export function expectJsonLogs(): number {
     for (const text of stdout.split("\n").slice(0, -1)) {
       const line = JSON.parse(text) as Record<string, unknown>;
       expect(line).toMatchObject({
-        level: expect.stringMatching(/^(info|warn|error)$/),
+        level: expect.stringMatching(/^(debug|info|warn|error)$/),
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         instance: expect.any(String),
         message: expect.any(String),

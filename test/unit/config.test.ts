@@ -36,7 +36,7 @@ describe("loadConfig() defaults", () => {
       transitionsMaxAgeMs: 30 * 24 * 3_600_000,
       status: { listen: { hostname: "127.0.0.1", port: 9464 }, token: null },
       telemetry: null,
-      log: { level: "info", format: "auto" },
+      log: { level: "info", format: "auto", journalStream: null },
       supervisor: null,
       warnings: [],
     });

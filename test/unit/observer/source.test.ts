@@ -11,7 +11,7 @@ function setUp(over: { deadlineMs?: number; random?: number; maxBackoffMs?: numb
   const timeline = new Timeline();
   const clock = new VirtualClock(timeline);
   const calls: (ReturnType<typeof deferred<string>> & { signal: AbortSignal })[] = [];
-  const transitions: [unknown, number][] = [];
+  const transitions: [unknown, number, number][] = [];
   const source = new Source<string>(
     "engine",
     (signal) => {
@@ -24,8 +24,8 @@ function setUp(over: { deadlineMs?: number; random?: number; maxBackoffMs?: numb
       deadlineMs: over.deadlineMs ?? 5_000,
       maxBackoffMs: over.maxBackoffMs ?? 10_000,
       random: () => over.random ?? 0,
-      onTransition: (_, cause, failures) =>
-        transitions.push([cause === null ? null : String(cause), failures]),
+      onTransition: (_, cause, { failures, downMs }) =>
+        transitions.push([cause === null ? null : String(cause), failures, downMs]),
     },
   );
   const stop = new AbortController();
@@ -113,19 +113,28 @@ describe("Source", () => {
     expect(ask(1)).not.toBeNull();
   });
 
-  test("says once that it is down, and once that it is back", () => {
+  test("says that it is down, again after 1, 2, 4 … minutes, and that it is back, with the count", () => {
     const { calls, timeline, transitions, ask } = setUp();
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 15; turn++) {
       ask(1);
       calls.at(-1)!.reject(new Error("down"));
       timeline.advance(20_000);
     }
+    for (let turn = 0; turn < 2; turn++) {
+      ask(1);
+      calls.at(-1)!.resolve("up");
+      timeline.advance(0);
+    }
     ask(1);
-    calls.at(-1)!.resolve("up");
+    calls.at(-1)!.reject(new Error("down"));
     timeline.advance(0);
     expect(transitions).toEqual([
-      ["Error: down", 1],
-      [null, 3],
+      ["Error: down", 1, 0],
+      ["Error: down", 4, 60_000],
+      ["Error: down", 7, 120_000],
+      ["Error: down", 13, 240_000],
+      [null, 15, 300_000],
+      ["Error: down", 1, 0],
     ]);
   });
 

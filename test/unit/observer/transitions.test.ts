@@ -144,7 +144,7 @@ describe("lagMs", () => {
       error() {},
       info: (event, _, fields) => void lines.push({ event, ...fields }),
     };
-    const cycleLog = new CycleLog(log);
+    const cycleLog = new CycleLog(log, { monotonicMs: () => 0, sleep: async () => {} });
     const world = new CycleWorld();
     world.rows = [row("a")];
     world.containers.set("a", container());
