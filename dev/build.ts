@@ -15,6 +15,8 @@ const { values } = parseArgs({
     outfile: { type: "string", default: join(root, "dist/observer") },
     /** The commit that the executable names; a tree without git has to say it. */
     commit: { type: "string" },
+    /** A Bun for Linux on arm64 that becomes the executable, instead of the one that runs this. */
+    runtime: { type: "string" },
   },
 });
 
@@ -30,6 +32,9 @@ const command = [
   "--format=esm",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
+  ...(values.runtime === undefined
+    ? []
+    : ["--target=bun-linux-arm64", `--compile-executable-path=${values.runtime}`]),
   "--define",
   `OBSERVER_VERSION=${JSON.stringify(manifest.version)}`,
   "--define",

@@ -8,7 +8,7 @@ import { type Captured, capture } from "./support-output.ts";
 
 const root = join(import.meta.dir, "../..");
 /** `E2E_EXECUTABLE` names another one to test: a release, or that of another checkout. */
-const executable = process.env.E2E_EXECUTABLE ?? join(root, "dist/observer");
+export const executable = process.env.E2E_EXECUTABLE ?? join(root, "dist/observer");
 const SOURCES = ["src", "package.json", "bun.lock", "patches", "dev/build.ts"];
 
 export type Settings = Readonly<Record<string, string>>;
