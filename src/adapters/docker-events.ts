@@ -3,7 +3,7 @@
  *
  *   connecting ──headers──▶ listening (onUp) ──renewal──▶ connecting
  *       ▲ └────failed────┐      └──ended, failed──┐
- *       └──── pausing (onDown, if it was up or is the first) ◀┘
+ *       └──── pausing (onDown) ◀─────────────────┘
  *
  * An event in the instant between the headers and the Engine's own subscription is lost, which is legal.
  */
@@ -82,23 +82,17 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
 
   return {
     async listen(listener: HintListener, signal: AbortSignal): Promise<void> {
-      let up: boolean | null = null;
       let pauseMs = BACKOFF_FIRST_MS;
       const following: Omit<HintListener, "onDown"> = {
         onHint: (subjects) => listener.onHint(subjects),
-        onUp: () => {
-          up = true;
-          listener.onUp();
-        },
+        onUp: () => listener.onUp(),
       };
       while (!signal.aborted) {
         const startedMs = clock.monotonicMs();
         const end = await follow(following, signal);
         if (signal.aborted) return;
         if (end.kind === "renew") continue;
-        // Told once, not at every try.
-        if (up !== false) listener.onDown(end.cause);
-        up = false;
+        listener.onDown(end.cause);
         // An Engine that accepts and then hangs up must not be asked ten times a second.
         if (clock.monotonicMs() - startedMs > BACKOFF_LAST_MS) pauseMs = BACKOFF_FIRST_MS;
         await clock.sleep(pauseMs * (0.5 + random() / 2), signal);

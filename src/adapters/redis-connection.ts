@@ -67,7 +67,7 @@ export interface Use {
   /** What makes a fresh connection useful. It counts as up only when this has succeeded. */
   prepare(client: Redis): Promise<unknown>;
   onUp(client: Redis): void;
-  /** Once per outage, at its begin; an outage is over with onUp. */
+  /** At every try that fails; an outage is over with onUp. */
   onDown(error: RedisError): void;
 }
 
@@ -75,14 +75,12 @@ export interface Use {
 export async function keepConnected(server: Server, use: Use, signal: AbortSignal): Promise<void> {
   const { timing } = server;
   let attempts = 0;
-  let isDown = false;
   while (!signal.aborted) {
     const connection = openConnection(server);
     let upSinceMs = Number.POSITIVE_INFINITY;
     let error: unknown;
     try {
       await connection.connect(use.prepare, signal);
-      isDown = false;
       upSinceMs = performance.now();
       use.onUp(connection.client);
       error = await connection.untilLost(signal);
@@ -92,8 +90,7 @@ export async function keepConnected(server: Server, use: Use, signal: AbortSigna
     const lostAtMs = performance.now();
     await connection.close();
     if (signal.aborted) return;
-    if (!isDown) use.onDown(redisError(error, contextOf(server.target, use.action)));
-    isDown = true;
+    use.onDown(redisError(error, contextOf(server.target, use.action)));
     // A server that accepts and drops us at once is not one that is back.
     attempts = lostAtMs - upSinceMs >= timing.retryMaxMs ? 1 : attempts + 1;
     await sleep(backoffMs(timing, attempts), signal);

@@ -228,6 +228,7 @@ export interface HintListener {
   onHint(subjects?: readonly Subject[]): void;
   /** Connected, for the first time or again: something may have been missed, so look once. */
   onUp(): void;
+  /** At every try that fails: how often people are told is not the source's to decide. */
   onDown(cause: unknown): void;
 }
 
