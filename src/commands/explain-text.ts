@@ -1,5 +1,6 @@
 /** An explanation for people. Everything foreign is made harmless, and cut: a message can be as long as a command line. */
 import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
+import { ago, sizeOf } from "../status/wording.ts";
 import type { Explanation } from "./explanation.ts";
 import { bold, columns, green, printable, red, yellow } from "./terminal.ts";
 
@@ -119,7 +120,7 @@ function archive(it: Explanation): Line[] {
   return [
     ["Archive", head(it, "archive", condition, green)],
     ["  key", shown(condition.archive_key)],
-    ["  size", sizeOf(condition.size_bytes)],
+    ["  size", sized(condition.size_bytes)],
     ["  uploaded", `${shown(condition.uploaded_at)} by the store's clock`],
   ];
 }
@@ -160,24 +161,8 @@ function telling(details: unknown): string[] {
 const when = ({ at, age_ms }: { readonly at: string; readonly age_ms: number | null }): string =>
   age_ms === null ? shown(at) : `${shown(at)}, ${ago(age_ms)}`;
 
-export function ago(ms: number): string {
-  if (ms < 0) return "in the database's future";
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s ago`;
-  if (seconds < 120) return `${Math.floor(seconds)} s ago`;
-  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h ago`;
-  return `${Math.floor(seconds / 86_400)} days ago`;
-}
-
-function sizeOf(bytes: Json | undefined): string {
-  if (typeof bytes !== "number") return shown(bytes);
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  return power === 0
-    ? `${bytes} B`
-    : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]} (${bytes} bytes)`;
-}
+const sized = (bytes: Json | undefined): string =>
+  typeof bytes === "number" ? `${sizeOf(bytes)}${bytes < 1000 ? "" : ` (${bytes} bytes)`}` : shown(bytes);
 
 const quoted = (text: string): string => JSON.stringify(shown(text));
 

@@ -1,11 +1,10 @@
 /** What commands print for people. Everything foreign is made harmless first: a name can hold escape sequences. */
 import type { Log } from "../observer/ports.ts";
 
+export { printable } from "../status/wording.ts";
+
 /** For commands that say what they have to say by printing. */
 export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
-export const printable = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
 /** Columns padded to their widest cell, two spaces between; the last one isn't padded. */
 export function columns(rows: readonly (readonly string[])[]): string {

@@ -27,29 +27,60 @@ export function longestCycleMs(config: HealthConfig, rows: number): number {
   return listMs + config.listTimeoutMs + (5 + batches) * config.writeTimeoutMs;
 }
 
-/** Is the loop making progress? A dependency that is down is no reason to restart. */
-export function isLive(view: ObserverView, config: HealthConfig): Verdict {
-  const boundMs = config.idleIntervalMs + longestCycleMs(config, view.lastCycle?.counts.rows ?? 0);
-  const age = view.nowMs - (view.progressMs ?? view.startedMs);
-  return age <= boundMs
-    ? { ok: true, reasons: [] }
-    : { ok: false, reasons: [`no cycle and no stand-by check was completed for ${seconds(age)}`] };
+/** Something that is wrong. */
+export interface Finding {
+  readonly kind: "hang" | "database" | "starting" | "disconnected" | "write" | "source" | "foreign" | "held";
+  /** Which source, or which kind of resource; null where there is but one. */
+  readonly about: string | null;
+  /** Monotonic milliseconds; null: not known. */
+  readonly sinceMs: number | null;
+  /** One line, for people. */
+  readonly reason: string;
 }
 
+/** Is the loop making progress? A dependency that is down is no reason to restart. */
+export const isLive = (view: ObserverView, config: HealthConfig): Verdict => verdict(hang(view, config));
+
 /** Would I trust the table? Three idle intervals without a success say no. */
-export function isReady(view: ObserverView, config: HealthConfig): Verdict {
+export const isReady = (view: ObserverView, config: HealthConfig): Verdict => verdict(findings(view, config));
+
+const verdict = (found: readonly Finding[]): Verdict => ({
+  ok: found.length === 0,
+  reasons: found.map(({ reason }) => reason),
+});
+
+function hang(view: ObserverView, config: HealthConfig): Finding[] {
+  const boundMs = config.idleIntervalMs + longestCycleMs(config, view.lastCycle?.counts.rows ?? 0);
+  const sinceMs = view.progressMs ?? view.startedMs;
+  const age = view.nowMs - sinceMs;
+  if (age <= boundMs) return [];
+  const reason = `no cycle and no stand-by check was completed for ${seconds(age)}`;
+  return [{ kind: "hang", about: null, sinceMs, reason }];
+}
+
+/** Why the table should not be trusted: `isReady`, told in full. */
+export function findings(view: ObserverView, config: HealthConfig): readonly Finding[] {
   const commitBoundMs = 3 * config.idleIntervalMs + config.listTimeoutMs;
-  const reasons = [...isLive(view, config).reasons];
-  const database = view.links.database;
-  if (database.up === false) reasons.push(`database: ${database.lastError ?? "unreachable"}`);
-  if (view.role === "starting") reasons.push("starting: neither leader nor stand-by yet");
+  const found = hang(view, config);
+  const add = (kind: Finding["kind"], about: string | null, sinceMs: number | null, reason: string) =>
+    found.push({ kind, about, sinceMs, reason });
+  const { database } = view.links;
+  if (database.up === false)
+    add("database", null, database.sinceMs, `database: ${database.lastError ?? "unreachable"}`);
+  if (view.role === "starting")
+    add("starting", null, view.startedMs, "starting: neither leader nor stand-by yet");
   if (view.role === "disconnected")
-    reasons.push("the lease could not be renewed, somebody else may lead by now");
+    add(
+      "disconnected",
+      null,
+      view.lastCommitMs,
+      "the lease could not be renewed, somebody else may lead by now",
+    );
   if (view.role === "leader") {
     const commitAge = view.nowMs - (view.lastCommitMs ?? view.startedMs);
-    if (view.lastCommitMs === null) reasons.push("nothing has been written yet");
+    if (view.lastCommitMs === null) add("write", null, view.startedMs, "nothing has been written yet");
     else if (commitAge > commitBoundMs)
-      reasons.push(`the last successful write is ${seconds(commitAge)} old`);
+      add("write", null, view.lastCommitMs, `the last successful write is ${seconds(commitAge)} old`);
     for (const [name, source] of Object.entries(view.sources)) {
       if (source === null) continue;
       // A big bucket takes as long as it takes; what counts is that its listings succeed one after another.
@@ -57,19 +88,24 @@ export function isReady(view: ObserverView, config: HealthConfig): Verdict {
       const age = source.lastSuccessMs === null ? null : view.nowMs - source.lastSuccessMs;
       if (age !== null && age <= boundMs) continue;
       const since = age === null ? "was never observed" : `was last observed ${seconds(age)} ago`;
-      reasons.push(`${name} ${since}${source.lastError === null ? "" : `: ${source.lastError}`}`);
+      const why = source.lastError === null ? "" : `: ${source.lastError}`;
+      add("source", name, source.lastSuccessMs ?? view.startedMs, `${name} ${since}${why}`);
     }
   }
   for (const [source, foreign] of Object.entries(view.foreign)) {
     if (foreign === null) continue;
-    reasons.push(
+    add(
+      "foreign",
+      source,
+      null,
       `${source} is ${foreign.seen}, but the table was written from ${foreign.known}: absences are held back; if that is right, run observer accept ${source}`,
     );
   }
   for (const [kind, ids] of Object.entries(view.held)) {
-    if (ids.length > 0) reasons.push(`the guard holds back the sudden absence of ${ids.length} ${kind}s`);
+    if (ids.length > 0)
+      add("held", kind, null, `the guard holds back the sudden absence of ${ids.length} ${kind}s`);
   }
-  return { ok: reasons.length === 0, reasons };
+  return found;
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -38,7 +38,7 @@ import {
   UnworkableError,
 } from "./ports.ts";
 import type { CycleReport, Stage } from "./report.ts";
-import type { LinkName, ObserverView, Totals } from "./view.ts";
+import type { LinkName, ObserverView, RowsView, Totals } from "./view.ts";
 
 export interface LoopParts {
   readonly instance: string;
@@ -359,6 +359,12 @@ export class Loop {
     this.#sleeper = new AbortController();
     await this.parts.cycle.clock.sleep(ms, this.#sleeper.signal);
     this.#sleeper = null;
+  }
+
+  /** Null: only who leads, or led when the database was last heard, keeps any. */
+  rows(): RowsView | null {
+    const { role } = this.#keeper;
+    return role === "leader" || role === "disconnected" ? this.#memory.rows : null;
   }
 
   view(): ObserverView {

@@ -1,7 +1,9 @@
 /** What the status endpoint, metrics and `observer_status` may know of the running loop: plain values, no secrets. */
 import type { KnownDeath } from "./deaths.ts";
 import type { GivenUp } from "./glances.ts";
+import type { WorkspaceId } from "./names.ts";
 import type { ResourceKind } from "./orphans.ts";
+import type { WorkspaceRow } from "./ports.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceHealth, SourceName } from "./source.ts";
 import type { ForeignWorld } from "./world.ts";
@@ -62,4 +64,16 @@ export interface ObserverView {
   /** Why containers exited, the latest last; kept for a while after they are gone. */
   readonly deaths: readonly KnownDeath[];
   readonly held: Readonly<Record<ResourceKind, readonly string[]>>;
+}
+
+/** A row that is observed, as it was last read or written. The holder stays the same while its row is replaced. */
+export interface RowView {
+  readonly row: WorkspaceRow;
+}
+
+/** The rows that are observed, not a copy of them: they change under a reader who waits in between. */
+export interface RowsView {
+  readonly size: number;
+  get(id: WorkspaceId): RowView | undefined;
+  values(): Iterable<RowView>;
 }

@@ -3,8 +3,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { KnownWorkspace } from "../../src/adapters/postgres-explain.ts";
-import { ago, explanationText } from "../../src/commands/explain-text.ts";
+import { explanationText } from "../../src/commands/explain-text.ts";
 import { explain, nearest } from "../../src/commands/explanation.ts";
+import { ago } from "../../src/status/wording.ts";
 
 const at = (second: number) => `2026-11-23T20:02:${String(second).padStart(2, "0")}.000000Z`;
 
