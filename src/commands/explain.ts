@@ -7,7 +7,7 @@ import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { postgresOptions } from "../wire.ts";
 import { explanationText } from "./explain-text.ts";
-import { explain as explanationOf } from "./explanation.ts";
+import { type Explanation, explain as explanationOf } from "./explanation.ts";
 import { print } from "./terminal.ts";
 
 export interface ExplainOptions {
@@ -23,6 +23,21 @@ export async function explain(
   { json, limit }: ExplainOptions,
   stop: AbortSignal,
 ): Promise<number> {
+  const explanation = await readExplanation(config, id, limit, stop);
+  await print(json ? JSON.stringify(explanation, null, 2) : explanationText(explanation));
+  return explanation.found ? exitCode.ok : exitCode.failed;
+}
+
+/**
+ * Over a connection of its own: whoever runs out of time throws the connections of a client away, and these must not be
+ * those that the loop writes over.
+ */
+export async function readExplanation(
+  config: Config,
+  id: string,
+  limit: number,
+  stop: AbortSignal,
+): Promise<Explanation> {
   const database = new PostgresClient(postgresOptions(config));
   try {
     const known = await withDeadline(
@@ -32,9 +47,7 @@ export async function explain(
       (signal) => readWorkspace(database, id, limit, signal),
       stop,
     );
-    const explanation = explanationOf(id, known);
-    await print(json ? JSON.stringify(explanation, null, 2) : explanationText(explanation));
-    return explanation.found ? exitCode.ok : exitCode.failed;
+    return explanationOf(id, known);
   } finally {
     await database.close();
   }

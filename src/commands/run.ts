@@ -13,8 +13,11 @@ import { createStatusApp } from "../status/app.ts";
 import { describeView } from "../status/describe.ts";
 import { createMetrics, type Metrics } from "../status/metrics.ts";
 import type { OtlpExporter } from "../status/otlp-exporter.ts";
+import { createPage } from "../status/page/page.ts";
+import { MOST_CHANGES } from "../status/page/workspace.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
+import { readExplanation } from "./explain.ts";
 import { openSupervision } from "./supervision.ts";
 
 /** How often a taken address is tried again: in a rolling upgrade the old instance leaves it soon. */
@@ -59,20 +62,40 @@ export async function run(
     onReport: (report) => {
       metrics.onReport(report);
       telemetry?.onReport(report);
+      page.onReport(report);
     },
     onProgress: supervision.onProgress,
     describe: (view) => describeView(view, build),
+  });
+  let isBroken = false;
+  const onError = (cause: unknown) => {
+    // An open page asks every few seconds: once is enough.
+    if (!isBroken) log.warn("status.broken", "The status endpoint failed inside", { error: cause });
+    isBroken = true;
+  };
+  const page = createPage({
+    view: () => loop.view(),
+    health,
+    build,
+    rows: () => loop.rows(),
+    explain: (id, signal) => readExplanation(config, id, MOST_CHANGES, signal),
+    staleAfterMs: config.maxAgeMs + 3 * config.cadence.idleIntervalMs + config.listTimeoutMs,
+    onError,
   });
   const app = createStatusApp({
     view: () => loop.view(),
     health,
     build,
     metrics,
+    page,
+    onError,
     token: config.status.token,
   });
   // Ends with the loop too, not only with the signal: an unworkable configuration ends the loop by itself.
   const ended = new AbortController();
   const end = AbortSignal.any([stop, ended.signal]);
+  // Answers without an end would hold up the server's stop.
+  end.addEventListener("abort", () => page.close(), { once: true });
   const beside = [
     serve(config, app, log, systemClock, end),
     supervision.keep(end),

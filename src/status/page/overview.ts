@@ -1,0 +1,125 @@
+/** The head of the page: who this is, what it sees by, and what ended lately. */
+import type { KnownDeath } from "../../observer/deaths.ts";
+import type { SourceHealth } from "../../observer/source.ts";
+import type { LinkHealth, ObserverView } from "../../observer/view.ts";
+import type { BuildInfo } from "../describe.ts";
+import { errorText, publicText } from "../error-text.ts";
+import { ago, counted, lasting } from "../wording.ts";
+import { badge, foreign, type Html, html, shown } from "./html.ts";
+
+const MOST_EXITS = 8;
+const MOST_FAILURES = 5;
+
+export function facts(view: ObserverView, build: BuildInfo): Html {
+  const { nowMs, cadence } = view;
+  const age = (atMs: number | null) => (atMs === null ? "never" : ago(nowMs - atMs));
+  const next = cadence.nextInMs === null ? "–" : `in ${lasting(cadence.nextInMs)}`;
+  const entries: [string, Html | string][] = [
+    ["Role", html`${badge(ROLE_TONE[view.role], view.role)}`],
+    ["Leader", view.leader === null ? "unknown" : foreign(view.leader, 60)],
+    ["Epoch", view.epoch ?? "–"],
+    ["Cadence", cadence.mode],
+    ["Next look", next],
+    ["Last progress", age(view.progressMs)],
+    ["Last commit", age(view.lastCommitMs)],
+    ["Running for", lasting(nowMs - view.startedMs)],
+    ["Version", html`${build.version} <span class="quiet">(${build.commit})</span>`],
+  ];
+  return html`${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}`;
+}
+
+const ROLE_TONE = { leader: "good", standby: "quiet", starting: "warn", disconnected: "bad" } as const;
+
+const SOURCES = { engine: "Engine", archives: "Archives" } as const;
+
+export function sources(view: ObserverView): Html {
+  const age = (atMs: number | null) => (atMs === null ? "never" : ago(view.nowMs - atMs));
+  const row = (name: string, source: SourceHealth | null) =>
+    source === null
+      ? html`<tr><th scope="row">${name}</th><td>${badge("quiet", "not configured")}</td><td>–</td><td class="wide">–</td><td class="wide">–</td></tr>`
+      : html`<tr><th scope="row">${name}</th>
+<td>${stateOfSource(source, view)}</td>
+<td>${age(source.lastSuccessMs)}</td>
+<td class="wide number">${source.lastDurationMs === null ? "–" : milliseconds(source.lastDurationMs)}</td>
+<td class="wide number">${source.failures} of ${source.failures + source.successes}</td></tr>${errorRow(source.lastError)}`;
+  return html`<table>
+<caption>Sources: what it observes</caption>
+<thead><tr><th scope="col">Source</th><th scope="col">State</th><th scope="col">Last observed</th><th scope="col" class="wide number">Took</th><th scope="col" class="wide number">Failed</th></tr></thead>
+<tbody>${row(SOURCES.engine, view.sources.engine)}${row(SOURCES.archives, view.sources.archives)}</tbody></table>`;
+}
+
+function stateOfSource({ consecutiveFailures, lastSuccessMs }: SourceHealth, { role }: ObserverView): Html {
+  if (consecutiveFailures > 0) return badge("bad", "failing");
+  // What an instance once saw says nothing while it stands by.
+  if (role === "standby" || role === "starting") return badge("quiet", "not asked");
+  return lastSuccessMs === null ? badge("warn", "no answer yet") : badge("good", "observed");
+}
+
+const LINKS = {
+  database: "Database",
+  channel: "Hint channel",
+  events: "Engine events",
+  wake: "Wake-ups",
+} as const;
+
+export function links(view: ObserverView): Html {
+  const row = (name: string, { up, sinceMs, lastError, failures }: LinkHealth) =>
+    html`<tr><th scope="row">${name}</th>
+<td>${up === null ? badge("quiet", "not tried yet") : up ? badge("good", "up") : badge("bad", "down")}</td>
+<td>${up === null ? "–" : lasting(view.nowMs - sinceMs)}</td>
+<td class="wide number">${failures}</td></tr>${errorRow(up === false ? lastError : null)}`;
+  return html`<table>
+<caption>Links: what it talks over</caption>
+<thead><tr><th scope="col">Link</th><th scope="col">State</th><th scope="col">For</th><th scope="col" class="wide number">Failures</th></tr></thead>
+<tbody>${Object.entries(LINKS).map(([key, name]) => row(name, view.links[key as keyof typeof LINKS]))}</tbody></table>`;
+}
+
+const errorRow = (error: string | null): Html | "" =>
+  error === null
+    ? ""
+    : html`<tr class="error"><td colspan="5"><bdi>${shown(publicText(error), 500)}</bdi></td></tr>`;
+
+/** Empty when there is nothing to tell. */
+export function lately(view: ObserverView): Html {
+  const exits = view.deaths.slice(-MOST_EXITS).reverse();
+  const failures = view.lastCycle?.failures ?? [];
+  return html`${
+    failures.length === 0
+      ? ""
+      : html`<p>In the last cycle ${counted(failures.length, "stage")} failed:</p><ul>${failures
+          .slice(0, MOST_FAILURES)
+          .map(
+            ({ stage, cause }) => html`<li>${stage}: <bdi>${shown(errorText(cause), 500)}</bdi></li>`,
+          )}</ul>`
+  }${
+    exits.length === 0
+      ? html`<p class="quiet">No container has ended of late.</p>`
+      : html`<table>
+<caption>Containers that ended, the latest first</caption>
+<thead><tr><th scope="col">Workspace</th><th scope="col">Why</th><th scope="col" class="number">Code</th><th scope="col">Noticed</th></tr></thead>
+<tbody>${exits.map((death) => exit(death, view.nowMs))}</tbody></table>`
+  }`;
+}
+
+const exit = (death: KnownDeath, nowMs: number): Html =>
+  html`<tr><th scope="row">${workspaceLink(death.workspaceId)}</th>
+<td>${
+    death.oomKilled
+      ? badge("bad", "out of memory")
+      : death.error === ""
+        ? death.exitCode === 0
+          ? "ended"
+          : "failed or killed"
+        : foreign(publicText(death.error), 120)
+  }</td>
+<td class="number">${death.exitCode}</td><td>${ago(nowMs - death.learntMs)}</td></tr>`;
+
+/** No id is as long as that; what somebody wrote there may be. */
+const MOST_LINKED = 500;
+
+export const workspaceLink = (id: string): Html =>
+  id.length > MOST_LINKED
+    ? foreign(id, 80)
+    : html`<a href="/workspaces/${encodeURIComponent(id.toWellFormed())}">${foreign(id, 80)}</a>`;
+
+const milliseconds = (ms: number): string => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : lasting(ms));
