@@ -32,6 +32,7 @@ const REQUIREMENTS: readonly Requirement[] = [
   program("openssl", "openssl"),
   program("prometheus", "prometheus"),
   program("promtool", "prometheus"),
+  program("chromium", "chromium"),
   program("setpriv", "util-linux"),
   program("flock", "util-linux"),
   program("umount", "mount"),

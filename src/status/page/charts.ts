@@ -1,6 +1,6 @@
 /** The last quarter of an hour as two small pictures, and as a table for whoever can't see them. */
 import { BUCKET_MS, type Sample } from "../history.ts";
-import { counted, lasting } from "../wording.ts";
+import { counted, grouped, lasting } from "../wording.ts";
 import { type Html, html } from "./html.ts";
 
 const STEP = 6;
@@ -69,7 +69,7 @@ export function samplesTable(samples: readonly Sample[]): Html {
 <thead><tr><th scope="col">Minutes ago</th><th scope="col" class="number">Cycles</th><th scope="col" class="number">Longest</th><th scope="col" class="number">Rows changed</th><th scope="col" class="number">Failed</th></tr></thead>
 <tbody>${minutes.map((minute, index) => {
     const known = minute.flatMap(({ longestMs }) => (longestMs === null ? [] : [longestMs]));
-    return html`<tr><th scope="row">${index} to ${index + 1}</th><td class="number">${sum(minute.map(({ cycles }) => cycles))}</td><td class="number">${known.length === 0 ? "–" : duration(Math.max(...known))}</td><td class="number">${sum(minute.map(({ changed }) => changed))}</td><td class="number">${sum(minute.map(({ failed }) => failed))}</td></tr>`;
+    return html`<tr><th scope="row">${index} to ${index + 1}</th><td class="number">${sum(minute.map(({ cycles }) => cycles))}</td><td class="number">${known.length === 0 ? "–" : duration(Math.max(...known))}</td><td class="number">${grouped(sum(minute.map(({ changed }) => changed)))}</td><td class="number">${sum(minute.map(({ failed }) => failed))}</td></tr>`;
   })}</tbody></table>`;
 }
 

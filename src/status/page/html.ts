@@ -30,7 +30,7 @@ export const badge = (tone: Tone, text: string): Html => html`<span class="badge
 
 export type Tone = "good" | "bad" | "warn" | "quiet";
 
-/** A moment, in UTC to the second. */
+/** A moment, in UTC to the second. Whole milliseconds since 1970. */
 export function moment(wallMs: number): Html {
   const text = new Date(wallMs).toISOString().slice(0, 19);
   return html`<time datetime="${text}Z">${text.replace("T", " ")} UTC</time>`;

@@ -16,7 +16,9 @@ export function facts(view: ObserverView, build: BuildInfo): Html {
   const next = cadence.nextInMs === null ? "–" : `in ${lasting(cadence.nextInMs)}`;
   const entries: [string, Html | string][] = [
     ["Role", html`${badge(ROLE_TONE[view.role], view.role)}`],
-    ["Leader", view.leader === null ? "unknown" : foreign(view.leader, 60)],
+    ...(view.role === "leader"
+      ? []
+      : [["Leader", view.leader === null ? "unknown" : foreign(view.leader, 60)] as [string, Html | string]]),
     ["Epoch", view.epoch ?? "–"],
     ["Cadence", cadence.mode],
     ["Next look", next],
@@ -36,7 +38,7 @@ export function sources(view: ObserverView): Html {
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(view.nowMs - atMs));
   const row = (name: string, source: SourceHealth | null) =>
     source === null
-      ? html`<tr><th scope="row">${name}</th><td>${badge("quiet", "not configured")}</td><td>–</td><td class="wide">–</td><td class="wide">–</td></tr>`
+      ? html`<tr><th scope="row">${name}</th><td>${badge("quiet", "not configured")}</td><td>–</td><td class="wide number">–</td><td class="wide number">–</td></tr>`
       : html`<tr><th scope="row">${name}</th>
 <td>${stateOfSource(source, view)}</td>
 <td>${age(source.lastSuccessMs)}</td>

@@ -1,6 +1,6 @@
 /** One workspace: its conditions as observed, since when, and what happened before. */
 import { isJsonObject, type Json, type JsonObject } from "../../observer/conditions.ts";
-import { formatInstant, parseInstant } from "../../observer/instant.ts";
+import { formatInstant, parseRfc3339 } from "../../observer/instant.ts";
 import type { WorkspaceRow } from "../../observer/ports.ts";
 import { publicText } from "../error-text.ts";
 import { ago, sizeOf } from "../wording.ts";
@@ -106,10 +106,14 @@ ${
 
 const fact = (name: string, value: Html | string): Html => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
 
+/** A time of ours, an Engine's or a store's; whatever else stands there, as it is. */
+function time(at: unknown): Html | string {
+  const instant = parseRfc3339(at);
+  return instant === null ? shown(at) : moment(instant / 1000);
+}
+
 function dated({ at, age_ms }: Dated): Html {
-  const instant = parseInstant(at);
-  const when = instant === null ? shown(at) : moment(instant / 1000);
-  return html`${when}${age_ms === null ? "" : html` <span class="quiet">(${ago(age_ms)})</span>`}`;
+  return html`${time(at)}${age_ms === null ? "" : html` <span class="quiet age">(${ago(age_ms)})</span>`}`;
 }
 
 const presence = (condition: Json | undefined): Html =>
@@ -117,9 +121,11 @@ const presence = (condition: Json | undefined): Html =>
     ? badge("quiet", "absent")
     : isJsonObject(condition)
       ? badge("good", shown(condition.reason, 40))
-      : badge("warn", condition === undefined ? "unknown" : "unreadable");
+      : condition === undefined
+        ? badge("quiet", "not observed")
+        : badge("warn", "unreadable");
 
-type Fields = readonly (readonly [key: string, name: string, worded?: (value: unknown) => string])[];
+type Fields = readonly (readonly [key: string, name: string, worded?: (value: unknown) => Html | string])[];
 const CONTAINER: Fields = [
   ["container_id", "Id"],
   ["image", "Image"],
@@ -134,7 +140,7 @@ const bytes = (value: unknown): string => (typeof value === "number" ? sizeOf(va
 const ARCHIVE: Fields = [
   ["archive_key", "Key"],
   ["size_bytes", "Size", bytes],
-  ["uploaded_at", "Uploaded"],
+  ["uploaded_at", "Uploaded", time],
 ];
 
 function card(
@@ -148,21 +154,21 @@ function card(
   const id = title.toLowerCase();
   const told = isJsonObject(condition) ? condition : null;
   return html`<section class="card" aria-labelledby="${id}"><h2 id="${id}">${title} ${state}</h2>
-${told === null ? html`<p class="quiet">${condition === null ? "Proven absent: a complete listing didn't show it." : "Nothing is known of it yet."}</p>` : html`<p><bdi>${shown(told.message, 500)}</bdi></p>`}
+${told === null ? html`<p class="quiet">${condition === null ? "Proven absent: a complete listing didn't show it." : "Nothing is known of it."}</p>` : html`<p><bdi>${shown(told.message, 500)}</bdi></p>`}
 <dl>${told === null ? "" : fields.flatMap(([key, name, worded = shown]) => (told[key] === null ? [] : [fact(name, html`<bdi>${worded(told[key])}</bdi>`)]))}
 ${since === undefined ? "" : fact("Since", dated(since))}
 ${death === null ? "" : ended(death)}</dl></section>`;
 }
 
 const ended = ({ oom_killed, finished_at, error, restart_count }: JsonObject): Html =>
-  html`${fact("Out of memory", oom_killed === true ? badge("bad", "yes") : "no")}${fact("Ended", html`${shown(finished_at)} <span class="quiet">by the Engine's clock</span>`)}${error ? fact("Error", foreign(publicText(shown(error)))) : ""}${restart_count ? fact("Restarts", shown(restart_count)) : ""}`;
+  html`${fact("Out of memory", oom_killed === true ? badge("bad", "yes") : "no")}${fact("Ended", html`${time(finished_at)} <span class="quiet">by the Engine's clock</span>`)}${error ? fact("Error", foreign(publicText(shown(error)))) : ""}${restart_count ? fact("Restarts", shown(restart_count)) : ""}`;
 
 function history({ transitions }: Told): Html {
   if (transitions === null)
     return html`<h2 class="before">What happened before</h2><p class="quiet">It is not kept: there is no observer_transitions.</p>`;
   if (transitions.length === 0)
     return html`<h2 class="before">What happened before</h2><p class="quiet">Nothing that is still known.</p>`;
-  return html`<table><caption>What happened before, the latest first</caption>
+  return html`<table class="history"><caption>What happened before, the latest first</caption>
 <thead><tr><th scope="col">When</th><th scope="col">Condition</th><th scope="col">Change</th><th scope="col" class="wide">Why</th></tr></thead>
 <tbody>${transitions.map(
     (one) => html`<tr><th scope="row">${dated(one)}</th><td>${shown(one.condition, 40)}</td>

@@ -97,7 +97,7 @@ function line({ id, row, isStale, held, orphan }: RosterEntry, now: Instant | nu
 
 export function containerBadge(container: Json | undefined): Html {
   if (container === null) return badge("quiet", "absent");
-  if (container === undefined) return badge("warn", "unknown");
+  if (container === undefined) return badge("quiet", "not observed");
   if (!isJsonObject(container)) return badge("warn", "unreadable");
   const reason = shown(container.reason, 40);
   return badge(toneOf(container), container.health === "unhealthy" ? `${reason}, unhealthy` : reason);
@@ -111,7 +111,7 @@ function toneOf({ running, reason, health, exit_code }: JsonObject): Tone {
 
 const presence = (condition: Json | undefined): Html | string => {
   if (condition === null) return html`<span class="quiet">no</span>`;
-  return isJsonObject(condition) ? "yes" : html`<span class="quiet">unknown</span>`;
+  return isJsonObject(condition) ? "yes" : html`<span class="quiet">–</span>`;
 };
 
 function since(container: Json | undefined, now: Instant | null): string {
