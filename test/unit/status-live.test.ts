@@ -66,6 +66,7 @@ const data = (frame: string | undefined) =>
 describe("a frame", () => {
   test("is not composed while nobody watches", async () => {
     for (let n = 0; n < 100; n++) live.notify();
+    expect(jest.getTimerCount()).toBe(0);
     await pass(60_000);
     expect(composed).toBe(0);
   });

@@ -56,7 +56,6 @@ export const signInPage = (c: Context, fault: string | null) =>
 
 export function addSessionRoutes(app: Hono, { isToken, sessions }: Guard): void {
   // Another site must not sign anybody in, nor out.
-  app.use("/session", csrf());
   app.use("/session/*", csrf());
   app.post("/session", async (c) => {
     const token = new URLSearchParams(await c.req.text()).get("token") ?? "";
