@@ -1,10 +1,12 @@
 /** What every page of the endpoint begins and ends with. */
+import type { BuildInfo } from "../describe.ts";
 import { assets } from "./assets.ts";
 import { type Html, html, shown } from "./html.ts";
 
 export interface Frame {
   readonly title: string;
-  readonly instance: string | null;
+  /** Null: nobody is told who this is. */
+  readonly about: { readonly instance: string; readonly build: BuildInfo } | null;
   /** Somebody signed in with a session, who can sign out. */
   readonly canSignOut: boolean;
   readonly main: Html;
@@ -13,7 +15,7 @@ export interface Frame {
   readonly foot: Html | string;
 }
 
-export const document = ({ title, instance, canSignOut, main, events, foot }: Frame): Html =>
+export const document = ({ title, about, canSignOut, main, events, foot }: Frame): Html =>
   html`<!doctype html>
 <html lang="en">
 <head>
@@ -28,7 +30,7 @@ ${events === null ? "" : html`<script type="module" src="${assets.script.url}"><
 <body${events === null ? "" : html` data-events="${events}"`}>
 <a class="skip" href="#main">To the content</a>
 <header>
-<a class="brand" href="/">Observer</a>${instance === null ? "" : html` <span class="instance"><bdi>${shown(instance, 60)}</bdi></span>`}
+<a class="brand" href="/">Observer</a>${about === null ? "" : html`<span><bdi>${shown(about.instance, 60)}</bdi></span> <span class="quiet">${about.build.version} (${about.build.commit})</span>`}
 ${events === null ? "" : html`<p id="live" role="status">As of when it was loaded</p>`}
 ${canSignOut ? html`<form method="post" action="/session/end"><button>Sign out</button></form>` : ""}
 </header>

@@ -2,7 +2,6 @@
 import type { KnownDeath } from "../../observer/deaths.ts";
 import type { SourceHealth } from "../../observer/source.ts";
 import type { LinkHealth, ObserverView } from "../../observer/view.ts";
-import type { BuildInfo } from "../describe.ts";
 import { errorText, publicText } from "../error-text.ts";
 import { ago, counted, lasting } from "../wording.ts";
 import { badge, foreign, type Html, html, shown } from "./html.ts";
@@ -10,7 +9,7 @@ import { badge, foreign, type Html, html, shown } from "./html.ts";
 const MOST_EXITS = 8;
 const MOST_FAILURES = 5;
 
-export function facts(view: ObserverView, build: BuildInfo): Html {
+export function facts(view: ObserverView): Html {
   const { nowMs, cadence } = view;
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(nowMs - atMs));
   const next = cadence.nextInMs === null ? "–" : `in ${lasting(cadence.nextInMs)}`;
@@ -25,7 +24,6 @@ export function facts(view: ObserverView, build: BuildInfo): Html {
     ["Last progress", age(view.progressMs)],
     ["Last commit", age(view.lastCommitMs)],
     ["Running for", lasting(nowMs - view.startedMs)],
-    ["Version", html`${build.version} <span class="quiet">(${build.commit})</span>`],
   ];
   return html`${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}`;
 }

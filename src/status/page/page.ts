@@ -41,7 +41,7 @@ export interface Page {
 const STALE_MS = 60_000;
 
 export function createPage(parts: PageParts): Page {
-  const { view, health, build, onError } = parts;
+  const { view, health, onError } = parts;
   const history = createHistory(() => performance.now());
   const live = new Live(onError);
   const roster = new Roster({
@@ -70,7 +70,7 @@ export function createPage(parts: PageParts): Page {
         tone: verdict.tone,
         headline: headline(verdict),
         items: verdictItems(verdict, now, wallMs),
-        facts: facts(now, build),
+        facts: facts(now),
         sources: sources(now),
         links: links(now),
         charts: charts(samples),

@@ -45,7 +45,7 @@ export const signInPage = (c: Context, fault: string | null) =>
     c,
     document({
       title: "Sign in · Observer",
-      instance: null,
+      about: null,
       canSignOut: false,
       main: signInMain(fault),
       events: null,
@@ -89,7 +89,7 @@ export function addPageRoutes(app: Hono, page: Page, guard: Guard, index: string
       : () => true;
   };
   const frame = (c: Context) => ({
-    instance: parts.view().instance,
+    about: { instance: parts.view().instance, build: parts.build },
     canSignOut: guard.isToken !== null && hasSession(c, guard.sessions),
   });
 
