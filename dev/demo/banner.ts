@@ -37,6 +37,7 @@ export function banner(
     "",
     `  rows     ${rowsCommand(database.url)}`,
     `  status   ${statusUrl}/status    curl ${statusUrl}/status`,
+    `  page     ${statusUrl}/`,
     ...(engine.kind === "real"
       ? [
           "  try      docker run -d --name ws-hello -v ws-hello-home:/home busybox sleep 600",

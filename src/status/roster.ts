@@ -60,7 +60,7 @@ export const ROWS_PER_PAGE = 50;
 /** What is found for so many searches is kept as long as the index. */
 const MOST_SEARCHES = 32;
 const FRESH_MS = 1_000;
-/** The passes take one part in so many of the time. */
+/** Passes and searches take one part in so many of the time. */
 const SHARE = 20;
 /** Nobody looks any more: then nothing is held on to. */
 const FORGET_MS = 30_000;
@@ -76,7 +76,8 @@ interface Index {
   readonly rows: RowsView;
   readonly lines: readonly Line[];
   readonly counts: Readonly<Record<Exclude<State, "held" | "orphan">, number>>;
-  readonly freshUntilMs: number;
+  /** Put off by every search in it, so that searches are paid for as passes are. */
+  freshUntilMs: number;
   /** What searches found in it, by what was searched for. */
   readonly found: Map<string, Promise<readonly Line[]>>;
 }
@@ -186,11 +187,12 @@ export class Roster {
 }
 
 function search(
-  { lines, found }: Index,
+  index: Index,
   state: State | "all",
   wanted: string,
   isMatch: (line: Line) => boolean,
 ): Promise<readonly Line[]> | readonly Line[] {
+  const { lines, found } = index;
   if (state === "all" && wanted === "") return lines;
   const key = `${state} ${wanted}`;
   const known = found.get(key);
@@ -203,6 +205,7 @@ function search(
       if (pace.isDue) await pace.rest();
       if (isMatch(line)) matches.push(line);
     }
+    index.freshUntilMs += pace.workMs * SHARE;
     return matches;
   })();
   found.set(key, searching);

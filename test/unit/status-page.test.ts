@@ -259,6 +259,19 @@ describe("the policy", () => {
   });
 });
 
+test("what another site embeds is refused, a link from there is not", async () => {
+  const { app, page } = pageOf({ explain: async () => told() });
+  for (const path of ["/events", "/workspaces/a"]) {
+    const from = (site: string, mode: string) =>
+      app.request(path, { headers: { "sec-fetch-site": site, "sec-fetch-mode": mode } });
+    expect((await from("cross-site", "no-cors")).status).toBe(403);
+    expect((await from("cross-site", "cors")).status).toBe(403);
+    expect((await from("cross-site", "navigate")).status).toBe(200);
+    expect((await from("same-origin", "cors")).status).toBe(200);
+  }
+  page.close();
+});
+
 describe("/workspaces/:id", () => {
   const change = {
     at: "2026-11-23T20:00:00.000000Z",

@@ -107,6 +107,15 @@ export function addPageRoutes(app: Hono, page: Page, guard: Guard, index: string
     );
   });
 
+  // What another site embeds has no business here: it would take the places and the questions of those who look.
+  for (const path of ["/events", "/workspaces/:id"]) {
+    app.use(path, async (c, next) => {
+      const isEmbedded = c.req.header("sec-fetch-mode") !== "navigate";
+      if (c.req.header("sec-fetch-site") === "cross-site" && isEmbedded)
+        return c.json({ error: "refused" }, 403);
+      return next();
+    });
+  }
   app.get("/events", (c) => {
     const query = parseQuery(new URL(c.req.url).searchParams);
     // HEAD comes here as well, and reads nothing.
