@@ -1,5 +1,4 @@
 /** Prometheus metrics, in a registry of their own. Labels come from closed sets, never from an Engine or a table. */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ConditionKey } from "../observer/conditions.ts";
 import type { HealthConfig } from "../observer/health.ts";
 import type { ResourceKind } from "../observer/orphans.ts";
@@ -8,6 +7,7 @@ import type { SourceName } from "../observer/source.ts";
 import type { ObserverView } from "../observer/view.ts";
 import type { BuildInfo } from "./describe.ts";
 import { type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
+import { Counter, Gauge, Histogram, Registry } from "./prom-client.ts";
 
 /** One metric as prom-client holds it. A histogram's values are its cumulative buckets (`le`), sums and counts. */
 export interface MetricSnapshot {
