@@ -3,8 +3,10 @@
 // system chooses; misbehaving clients are raw sockets.
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
+import { waitFor } from "../../dev/services/wait.ts";
 import { createStatusApp } from "../../src/status/app.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
+import { createPage } from "../../src/status/page/page.ts";
 import { type StatusServer, type StatusServerOptions, startStatusServer } from "../../src/status/server.ts";
 import { build, health, leaderView } from "../unit/status-fixtures.ts";
 
@@ -150,6 +152,36 @@ describe("stop()", () => {
     expect(await (await response).text()).toBe("finished");
     await stopped;
     await expectRefused(server);
+  });
+
+  test("P12: doesn't wait for open pages once they are closed, and cuts one that nobody reads", async () => {
+    const view = () => leaderView();
+    const page = createPage({ view, health, build });
+    const metrics = createMetrics({ view, build });
+    const server = start(createStatusApp({ view, health, build, metrics, token: null, page }));
+    const events = await fetch(`${server.url}/events`);
+    const text = events.text();
+    await client(server, "GET /events HTTP/1.1\r\nHost: observer\r\n\r\n");
+    await waitFor("both to watch", 5_000, () => page.live.size === 2);
+    page.close();
+    // The deadline is longer than a test may take: were it waited for, the test would fail.
+    await server.stop(60_000);
+    expect(await text).toStartWith("retry: ");
+    await expectRefused(server);
+  });
+
+  test("a page that its reader has left is watched no more", async () => {
+    const view = () => leaderView();
+    const page = createPage({ view, health, build });
+    const metrics = createMetrics({ view, build });
+    const server = start(createStatusApp({ view, health, build, metrics, token: null, page }));
+    const leaving = new AbortController();
+    const events = await fetch(`${server.url}/events`, { signal: leaving.signal });
+    await events.body!.getReader().read();
+    expect(page.live.size).toBe(1);
+    leaving.abort();
+    await waitFor("nobody to watch", 10_000, () => page.live.size === 0);
+    page.close();
   });
 
   test("doesn't wait for connections that are kept alive, and may be called twice", async () => {

@@ -12,21 +12,23 @@ const MOST_FAILURES = 5;
 export function facts(view: ObserverView): Html {
   const { nowMs, cadence } = view;
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(nowMs - atMs));
-  const next = cadence.nextInMs === null ? "–" : `in ${lasting(cadence.nextInMs)}`;
-  const entries: [string, Html | string][] = [
+  const entries: Fact[] = [
     ["Role", html`${badge(ROLE_TONE[view.role], view.role)}`],
     ...(view.role === "leader"
       ? []
-      : [["Leader", view.leader === null ? "unknown" : foreign(view.leader, 60)] as [string, Html | string]]),
-    ["Epoch", view.epoch ?? "–"],
-    ["Cadence", cadence.mode],
-    ["Next look", next],
+      : [["Leader", view.leader === null ? "unknown" : foreign(view.leader, 60)] as Fact]),
+    ...(view.epoch === null ? [] : [["Epoch", view.epoch] as Fact]),
+    ...(cadence.nextInMs === null
+      ? []
+      : [["Cadence", cadence.mode] as Fact, ["Next look", `in ${lasting(cadence.nextInMs)}`] as Fact]),
     ["Last progress", age(view.progressMs)],
     ["Last commit", age(view.lastCommitMs)],
     ["Running for", lasting(nowMs - view.startedMs)],
   ];
   return html`${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}`;
 }
+
+type Fact = [name: string, value: Html | string];
 
 const ROLE_TONE = { leader: "good", standby: "quiet", starting: "warn", disconnected: "bad" } as const;
 

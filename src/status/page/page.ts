@@ -75,7 +75,7 @@ export function createPage(parts: PageParts): Page {
         links: links(now),
         charts: charts(samples),
         samples: samplesTable(samples),
-        filters: filters(query, found),
+        filters: found === null ? "" : filters(query, found),
         rows: found === null ? noRows(query, now.leader) : table(query, found),
         pager: found === null ? "" : pager(query, found),
         lately: lately(now),

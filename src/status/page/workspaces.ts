@@ -53,9 +53,9 @@ export const searchForm = ({ q, state }: RosterQuery): Html =>
 ${state === "all" ? "" : html`<input type="hidden" name="state" value="${state}">`}
 <button>Search</button></form>`;
 
-export function filters(query: RosterQuery, page: RosterPage | null): Html {
+export function filters(query: RosterQuery, page: RosterPage): Html {
   const filter = (state: State | "all") =>
-    html`<li><a href="${linkOf({ ...query, state, page: 1 })}" id="filter-${state}"${state === query.state ? html` aria-current="true"` : ""}>${FILTERS[state]}${page === null ? "" : html` <span class="count">${grouped(page.counts[state])}</span>`}</a></li>`;
+    html`<li><a href="${linkOf({ ...query, state, page: 1 })}" id="filter-${state}"${state === query.state ? html` aria-current="true"` : ""}>${FILTERS[state]} <span class="count">${grouped(page.counts[state])}</span></a></li>`;
   return html`<ul>${(["all", ...STATES] as const).map(filter)}</ul>`;
 }
 
