@@ -23,6 +23,8 @@ const FLAGS = [
   "--disable-sync",
   // A container's /dev/shm is small.
   "--disable-dev-shm-usage",
+  // Grey edges of letters, not coloured ones: pictures are smaller and look alike everywhere.
+  "--disable-lcd-text",
   "--remote-debugging-port=0",
 ];
 

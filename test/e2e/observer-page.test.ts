@@ -96,6 +96,8 @@ test("Ten thousand workspaces: all is well, they are counted, and hostile names 
   const caption = await page.locator("table.workspaces caption").textContent();
   expect(caption).toBe(`1 to 50 of 10,005 workspaces`);
   expect(await page.locator("table.workspaces tbody tr").count()).toBe(50);
+  // What the loop reported is in the pictures.
+  expect(await page.locator("#charts figure:first-child rect").count()).toBeGreaterThan(0);
   const names = await page.locator("table.workspaces tbody th").allTextContents();
   expect(names).toContain(HOSTILE[0]!);
   await page.goto("/?q=w0030");
