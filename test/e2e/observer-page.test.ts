@@ -108,7 +108,7 @@ test("Ten thousand workspaces: all is well, they are counted, and hostile names 
   expect(await page.locator("main").textContent()).toContain("</td><script>alert(1)</script>");
   await page.goto(`/workspaces/${encodeURIComponent(HOSTILE[1]!)}`);
   expect(await page.locator("h1").textContent()).toBe("Workspace \ufffdgnp.exe");
-  expect(ann.complaints).toEqual([]);
+  expect(ann.complaints.splice(0)).toEqual([]);
 });
 
 test("Searched, filtered and paged, by keyboard", async () => {
@@ -128,7 +128,7 @@ test("Searched, filtered and paged, by keyboard", async () => {
   expect(await page.locator('[aria-current="true"]').textContent()).toBe("Running 300");
   await page.goto("/?state=stopped");
   await page.getByText("1 to 2 of 2 workspaces").waitFor();
-  expect(ann.complaints).toEqual([]);
+  expect(ann.complaints.splice(0)).toEqual([]);
 });
 
 test("Live: what changes is seen without a load, and the focus stays", async () => {
@@ -151,7 +151,7 @@ test("Live: what changes is seen without a load, and the focus stays", async () 
   engine.faults.clear();
   await page.locator("#headline").getByText("All well.").waitFor();
   expect(await page.evaluate("globalThis.isStillHere")).toBe(true);
-  expect(ann.complaints).toEqual([]);
+  expect(ann.complaints.splice(0)).toEqual([]);
 });
 
 test.each([
@@ -172,7 +172,7 @@ test.each([
     expect(await findings(page)).toEqual([]);
     expect(await overflow(page)).toBe(0);
     await screenshot(page, `${what}-${colorScheme}-${viewport.width}`);
-    expect(ann.complaints).toEqual([]);
+    expect(ann.complaints.splice(0)).toEqual([]);
   },
 );
 

@@ -1,7 +1,7 @@
 // A person at a browser: what is on the page, what the browser complained of, and what axe has to say.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import axe, { type AxeResults } from "axe-core";
+import axe, { type Result } from "axe-core";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 
 const SCREENSHOTS = join(import.meta.dir, "../../dist/screenshots");
@@ -31,9 +31,9 @@ export async function person(
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("requestfailed", (request) => {
-    // Events end with the page that listens to them.
-    if (!request.url().includes("/events"))
-      complaints.push(`${request.url()} ${request.failure()?.errorText}`);
+    const why = request.failure()?.errorText ?? "";
+    // What is under way when the page is left ends with it.
+    if (why !== "net::ERR_ABORTED") complaints.push(`${request.url()} ${why}`);
   });
   page.on("dialog", (dialog) => {
     complaints.push(`a script of a stranger says: ${dialog.message()}`);
@@ -50,11 +50,13 @@ export async function signIn({ page }: Person, token: string): Promise<void> {
   await page.getByRole("heading", { name: "Workspaces" }).waitFor();
 }
 
-/** What axe finds wrong: nothing, one hopes. */
+/** What axe finds wrong, by every rule that it has, the merely advisable ones too: nothing, one hopes. */
 export async function findings(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
-  // Every rule that it has, the merely advisable ones too.
-  const { violations } = (await page.evaluate("axe.run(document)")) as AxeResults;
+  // What it found to be right is much, and nobody reads it.
+  const violations = await page.evaluate<Result[]>(
+    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+  );
   return violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${help}: ${html.slice(0, 200)} ${failureSummary}`),
   );
