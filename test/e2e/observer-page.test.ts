@@ -196,6 +196,24 @@ test("Without JavaScript it is the same, as plain tables", async () => {
   await bob.context.close();
 });
 
+test("A stand-by says that it is one, and tells of one workspace what the database knows", async () => {
+  const second = startObserver(
+    world.settings(platform, { DOCKER_HOST: engine.dockerHost, OBSERVER_INSTANCE: "two" }),
+  );
+  await second.logged("lease.standby");
+  const cleo = await person(chromium.browser, String((await second.logged("status.listening")).url));
+  const { page } = cleo;
+  await signIn(cleo, STATUS_TOKEN);
+  await page.getByText(`All well. This instance stands by; ${observer.instance} leads.`).waitFor();
+  await page.getByLabel("Workspace or container id").fill("w00013");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "Ask the database for “w00013”" }).click();
+  await page.getByRole("heading", { name: "Workspace w00013" }).waitFor();
+  expect(await page.locator("main").textContent()).toContain("exited with code 137");
+  await cleo.context.close();
+  expect((await second.stop()).code).toBe(0);
+});
+
 test("A session that ended takes its live page with it; the end of the process isn't held up by a page", async () => {
   const { page } = ann;
   await page.setViewportSize(WIDE);

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import script from "./client.js" with { type: "text" };
 import style from "./page.css" with { type: "text" };
+import parts from "./parts.css" with { type: "text" };
 
 export interface Asset {
   readonly path: string;
@@ -22,7 +23,7 @@ const asset = (path: string, type: string, text: string): Asset => ({
 });
 
 export const assets = {
-  style: asset("/page.css", "text/css; charset=utf-8", style),
+  style: asset("/page.css", "text/css; charset=utf-8", style + parts),
   script: asset("/page.js", "text/javascript; charset=utf-8", script),
   icon: asset("/icon.svg", "image/svg+xml", ICON),
 } as const;
