@@ -183,11 +183,14 @@ describe("/workspaces/:id", () => {
     const unknown = await browse("/workspaces/b");
     expect(unknown.status).toBe(503);
     expect(unknown.text).toContain("nothing is known here");
-    const json = await app.request("/workspaces/b");
-    expect([json.status, await json.json()]).toEqual([
-      503,
-      { error: "the database cannot be asked: Cannot explain: postgres://***@db/app cannot be reached" },
-    ]);
+    // A program asked for what the database knows, and gets that or nothing.
+    for (const path of ["/workspaces/a", "/workspaces/b"]) {
+      const json = await app.request(path);
+      expect([json.status, await json.json()]).toEqual([
+        503,
+        { error: "the database cannot be asked: Cannot explain: postgres://***@db/app cannot be reached" },
+      ]);
+    }
   });
 
   test("asks two questions at a time and no more", async () => {
@@ -213,5 +216,7 @@ describe("/workspaces/:id", () => {
     const { app } = pageOf({ explain: async () => told() });
     const response = await app.request("/workspaces/a");
     expect(await response.json()).toEqual(JSON.parse(JSON.stringify(told())));
+    const none = await pageOf({ explain: async () => told({ found: false }) }).app.request("/workspaces/a");
+    expect([none.status, await none.json()]).toEqual([404, expect.objectContaining({ found: false })]);
   });
 });

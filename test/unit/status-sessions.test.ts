@@ -56,6 +56,15 @@ describe("POST /session", () => {
     expect(text).not.toContain(TOKEN);
   });
 
+  test("two instances on one host have a cookie each", async () => {
+    const { app } = closed();
+    const { headers } = await app.request("http://localhost:9465/session", form({ token: TOKEN }));
+    const cookie = cookieOf(headers);
+    expect(cookie).toStartWith("observer_session_9465=");
+    const at = (port: number) => app.request(`http://localhost:${port}/status`, { headers: { cookie } });
+    expect([(await at(9465)).status, (await at(9464)).status]).toEqual([200, 401]);
+  });
+
   test("behind TLS the cookie is for TLS alone", async () => {
     const { headers } = await closed().browse(
       "/session",

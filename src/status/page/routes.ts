@@ -18,7 +18,11 @@ import { linkOf, parseQuery } from "./workspaces.ts";
 const PAGE_POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-const COOKIE = "observer_session";
+/** Browsers keep one set of cookies for all ports of a host, and a host may have several instances. */
+const cookieName = (c: Context): string => {
+  const { port } = new URL(c.req.url);
+  return port === "" ? "observer_session" : `observer_session_${port}`;
+};
 /** Questions to the database under way at a time, for all who look. */
 const MOST_QUESTIONS = 2;
 
@@ -31,7 +35,8 @@ export interface Guard {
   readonly sessions: Sessions;
 }
 
-export const hasSession = (c: Context, sessions: Sessions): boolean => sessions.isOpen(getCookie(c, COOKIE));
+export const hasSession = (c: Context, sessions: Sessions): boolean =>
+  sessions.isOpen(getCookie(c, cookieName(c)));
 
 function answer(c: Context, text: ReturnType<typeof document>, status: 200 | 401 | 403 | 404 | 503 = 200) {
   c.header("content-security-policy", PAGE_POLICY);
@@ -61,12 +66,12 @@ export function addSessionRoutes(app: Hono, { isToken, sessions }: Guard): void 
     const token = new URLSearchParams(await c.req.text()).get("token") ?? "";
     if (isToken !== null && !isToken(token)) return signInPage(c, "That is not the token.");
     if (isToken !== null)
-      setCookie(c, COOKIE, sessions.begin(), { ...cookieOptions(c), maxAge: SESSION_MS / 1000 });
+      setCookie(c, cookieName(c), sessions.begin(), { ...cookieOptions(c), maxAge: SESSION_MS / 1000 });
     return c.redirect("/", 303);
   });
   app.post("/session/end", (c) => {
-    sessions.end(getCookie(c, COOKIE));
-    deleteCookie(c, COOKIE, cookieOptions(c));
+    sessions.end(getCookie(c, cookieName(c)));
+    deleteCookie(c, cookieName(c), cookieOptions(c));
     return c.redirect("/", 303);
   });
 }
@@ -82,7 +87,7 @@ const cookieOptions = (c: Context) => ({
 export function addPageRoutes(app: Hono, page: Page, guard: Guard, index: string): void {
   const { parts, live, roster } = page;
   const isAllowed = (c: Context) => {
-    const word = getCookie(c, COOKIE);
+    const word = getCookie(c, cookieName(c));
     // Who came with the header keeps what it has; a session may end while its events go on.
     return guard.isToken !== null && c.req.header("authorization") === undefined
       ? () => guard.sessions.isOpen(word)
@@ -149,12 +154,12 @@ export function addPageRoutes(app: Hono, page: Page, guard: Guard, index: string
   app.get("/workspaces/:id", async (c) => {
     const id = c.req.param("id");
     const known = await ask(id, c.req.raw.signal);
-    const status = isKnown(known) ? 200 : known.told === null ? 503 : 404;
+    const { told } = known;
     if (!wantsPage(c))
-      return c.json(
-        known.told ?? { error: `the database cannot be asked: ${publicText(known.fault ?? "")}` },
-        status,
-      );
+      return told === null
+        ? c.json({ error: `the database cannot be asked: ${publicText(known.fault ?? "")}` }, 503)
+        : c.json(told, told.found ? 200 : 404);
+    const status = isKnown(known) ? 200 : told === null ? 503 : 404;
     return answer(
       c,
       document({
