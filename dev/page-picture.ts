@@ -18,7 +18,7 @@ try {
   await page.getByText("Live", { exact: true }).waitFor();
   await page.screenshot({
     path: join(import.meta.dir, "../docs/page.png"),
-    clip: { x: 0, y: 0, width: 1240, height: 940 },
+    clip: { x: 0, y: 0, width: 1240, height: 900 },
     fullPage: true,
   });
 } finally {
