@@ -3,7 +3,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { startDaemon } from "./process.ts";
+import { processGroup, signalProcess } from "./procfs.ts";
 import { inScope } from "./scope.ts";
+import { waitFor } from "./wait.ts";
 
 export interface Chromium {
   /** Each context of it is a person of its own: cookies, scripts or none, colours. */
@@ -53,7 +55,13 @@ export async function startChromium(): Promise<Chromium> {
       browser,
       async stop() {
         await browser.close();
-        await daemon.stop({ deadlineMs: 2_000 });
+        // Its processes overwrite their environment, by which others are found, and while one lives it writes to the
+        // profile that is to be removed. There is nothing in that worth a polite end.
+        await waitFor("Chromium to end", 20_000, () => {
+          const left = processGroup(daemon.pid);
+          for (const one of left) signalProcess(one, "SIGKILL");
+          return left.length === 0;
+        });
         await scope.stop();
       },
     };

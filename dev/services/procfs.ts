@@ -11,6 +11,7 @@ export interface ProcessId {
 interface Stat extends ProcessId {
   readonly state: string;
   readonly parentPid: number;
+  readonly groupId: number;
   readonly command: string;
 }
 
@@ -38,6 +39,7 @@ export function processStat(pid: number): Stat | undefined {
     state,
     command: text.slice(open + 1, close),
     parentPid: Number(fields[1]),
+    groupId: Number(fields[2]),
     startTicks: fields[19] ?? "",
   };
 }
@@ -68,6 +70,14 @@ export function processFamily(pid: number): Stat[] {
     .map(processStat)
     .filter((stat) => stat !== undefined)
     .filter((stat) => stat.pid === pid || stat.parentPid === pid);
+}
+
+/** A daemon's group has its own id, and all that it forks unless that leaves it. */
+export function processGroup(id: number): Stat[] {
+  return allPids()
+    .map(processStat)
+    .filter((stat) => stat !== undefined)
+    .filter(({ groupId }) => groupId === id);
 }
 
 /**
