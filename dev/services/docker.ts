@@ -56,7 +56,9 @@ export async function startDocker(options: DockerOptions = {}): Promise<Docker> 
         // shims and containers of a killed one, it now and then waits for them for ever.
         await endProcesses(scope.folder);
         unmountAll(scope.folder);
-        for (const name of ["dockerd.pid", "exec"])
+        // It also never forgets the network sandbox of a container while it runs, and takes a tenth of a second for each
+        // when it starts again: minutes, after some thousand.
+        for (const name of ["dockerd.pid", "exec", "data/network"])
           await rm(join(scope.folder, name), { recursive: true, force: true });
         daemon = await startDockerd(scope, options, engine);
       },

@@ -157,7 +157,7 @@ describe("stop()", () => {
   test("P12: doesn't wait for open pages once they are closed, and cuts one that nobody reads", async () => {
     const view = () => leaderView();
     const page = createPage({ view, health, build });
-    const metrics = createMetrics({ view, build });
+    const metrics = createMetrics({ view, build, health });
     const server = start(createStatusApp({ view, health, build, metrics, token: null, page }));
     const events = await fetch(`${server.url}/events`);
     const text = events.text();
@@ -173,7 +173,7 @@ describe("stop()", () => {
   test("a page that its reader has left is watched no more", async () => {
     const view = () => leaderView();
     const page = createPage({ view, health, build });
-    const metrics = createMetrics({ view, build });
+    const metrics = createMetrics({ view, build, health });
     const server = start(createStatusApp({ view, health, build, metrics, token: null, page }));
     const leaving = new AbortController();
     const events = await fetch(`${server.url}/events`, { signal: leaving.signal });

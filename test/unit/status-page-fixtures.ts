@@ -90,7 +90,7 @@ export function pageOf(
 ) {
   const current = parts.view ?? (() => view);
   const page = createPage({ view: current, health, build, ...parts });
-  const metrics = createMetrics({ view: current, build });
+  const metrics = createMetrics({ view: current, build, health });
   const app = createStatusApp({ view: current, health, build, metrics, page, token });
   /** As a browser asks. */
   const browse = async (path: string, init: RequestInit = {}): Promise<Asked> => {
