@@ -19,13 +19,17 @@ export interface Verdict {
 
 /**
  * Longest time that one cycle can take, every await at its deadline: stamp, then list (with patience for a second
- * source) beside load, save in batches and wake, a second look, save and wake.
+ * source) beside load in pages, save in batches and wake, a second look, save and wake.
  */
 export function longestCycleMs(config: HealthConfig, rows: number): number {
   const batches = Math.max(1, Math.ceil(rows / limits.rowsPerStatement));
   const listMs = config.listTimeoutMs + limits.sourcePatienceMs;
-  return listMs + config.listTimeoutMs + (5 + batches) * config.writeTimeoutMs;
+  return listMs + config.listTimeoutMs + (5 + 2 * batches) * config.writeTimeoutMs;
 }
+
+/** A loop that came to the end of nothing for longer hangs. */
+export const hangsAfterMs = (config: HealthConfig, rows: number): number =>
+  config.idleIntervalMs + longestCycleMs(config, rows);
 
 /** Something that is wrong. */
 export interface Finding {
@@ -50,7 +54,7 @@ const verdict = (found: readonly Finding[]): Verdict => ({
 });
 
 function hang(view: ObserverView, config: HealthConfig): Finding[] {
-  const boundMs = config.idleIntervalMs + longestCycleMs(config, view.lastCycle?.counts.rows ?? 0);
+  const boundMs = hangsAfterMs(config, view.lastCycle?.counts.rows ?? 0);
   const sinceMs = view.progressMs ?? view.startedMs;
   const age = view.nowMs - sinceMs;
   if (age <= boundMs) return [];

@@ -21,6 +21,8 @@ export interface LeaseKeeperParts {
   /** Told of every answer and every failure. */
   readonly database: Link;
   readonly onLost: () => void;
+  /** Whether the loop comes to the end of what it does. */
+  readonly isProgressing: () => boolean;
 }
 
 export class LeaseKeeper {
@@ -29,6 +31,7 @@ export class LeaseKeeper {
   #role: "starting" | "leader" | "standby" = "starting";
   #renewedMs = Number.NEGATIVE_INFINITY;
   #takeovers = 0;
+  #isStuck = false;
 
   constructor(private readonly parts: LeaseKeeperParts) {}
 
@@ -109,6 +112,7 @@ export class LeaseKeeper {
       await clock.sleep(limits.leaseRenewMs / 2, stop);
       const lease = this.#lease;
       if (stop.aborted || lease === null) continue;
+      if (this.#noticeStuck()) continue;
       const startedMs = clock.monotonicMs();
       if (startedMs - this.#renewedMs < limits.leaseRenewMs) continue;
       try {
@@ -124,6 +128,18 @@ export class LeaseKeeper {
         if (!stop.aborted) database.down(cause);
       }
     }
+  }
+
+  /** Whoever hangs must not keep others from leading: then the lease is left to expire. */
+  #noticeStuck(): boolean {
+    const wasStuck = this.#isStuck;
+    this.#isStuck = !this.parts.isProgressing();
+    if (this.#isStuck && !wasStuck)
+      this.parts.log.error(
+        "lease.not_renewed",
+        "The loop comes to the end of nothing any more; its lease is left to expire, so that somebody else may lead",
+      );
+    return this.#isStuck;
   }
 
   async release(): Promise<void> {

@@ -26,6 +26,7 @@ import { CycleLog } from "./cycle-log.ts";
 import { withDeadline } from "./deadline.ts";
 import { type GlanceTarget, mayGlance, runGlance } from "./glance.ts";
 import { Glances } from "./glances.ts";
+import { hangsAfterMs } from "./health.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
@@ -108,6 +109,11 @@ export class Loop {
       timeoutMs: parts.cycle.config.writeTimeoutMs,
       database: this.#links.database,
       onLost: () => this.#sleeper?.abort(),
+      isProgressing: () => {
+        const health = { ...parts.cadence, ...parts.cycle.config };
+        const age = clock.monotonicMs() - (this.#progressMs ?? this.#startedMs);
+        return age <= hangsAfterMs(health, this.#memory.rows.size);
+      },
     });
     this.#glances = new Glances({
       clock,
