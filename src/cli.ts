@@ -9,7 +9,11 @@ export interface Commands {
   once(options: { readonly dryRun: boolean; readonly json: boolean }): Promise<number>;
   check(options: { readonly json: boolean }): Promise<number>;
   schema(options: { readonly role: string | null; readonly schema: string | null }): Promise<number>;
-  status(options: { readonly json: boolean }): Promise<number>;
+  status(options: {
+    readonly json: boolean;
+    readonly watch: boolean;
+    readonly url: string | null;
+  }): Promise<number>;
   accept(source: "engine" | "archives"): Promise<number>;
   explain(workspace: string, options: { readonly json: boolean; readonly limit: number }): Promise<number>;
   /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
@@ -80,10 +84,12 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     });
   program
     .command("status")
-    .description("what the instances say of themselves in observer_status: 0 if one observes")
+    .description("what the instances say of themselves: 0 if one observes")
     .option("--json", "print JSON", false)
-    .action(async (options: { json: boolean }) => {
-      code = await commands.status(options);
+    .option("--watch", "look again every two seconds, until Ctrl-C", false)
+    .option("--url <url>", "ask the instance there instead of the database: http://127.0.0.1:9464", parseUrl)
+    .action(async (options: { json: boolean; watch: boolean; url?: string }) => {
+      code = await commands.status({ ...options, url: options.url ?? null });
     });
   program
     .command("accept")
@@ -107,6 +113,12 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     // Help and version end in an exception too, with code 0. No command at all prints the help as an error.
     return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   }
+}
+
+function parseUrl(text: string): string {
+  if (!/^https?:\/\/[^\s/]/.test(text) || !URL.canParse(text))
+    throw new InvalidArgumentError("It has to be a URL such as http://127.0.0.1:9464.");
+  return text;
 }
 
 function parseLimit(text: string): number {

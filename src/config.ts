@@ -50,6 +50,14 @@ export function configFromProcess(): Config {
   });
 }
 
+/** `OBSERVER_STATUS_TOKEN` alone, for who asks an instance elsewhere and has no other setting. Throws ConfigError. */
+export function statusTokenFromProcess(): string | null {
+  const source = new ConfigSource(process.env, (path) => readFileSync(path, "utf8"));
+  const token = source.word("OBSERVER_STATUS_TOKEN");
+  if (source.problems.length > 0) throw new ConfigError(source.problems);
+  return token;
+}
+
 /** Throws ConfigError. `readFile` throws for what can't be read. */
 export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Config {
   const source = new ConfigSource(env, readFile);

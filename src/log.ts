@@ -4,6 +4,7 @@
  */
 import pino from "pino";
 import pretty from "pino-pretty";
+import { isColourful } from "./colour.ts";
 import { leadsToJournal, withPriority } from "./log-journal.ts";
 import type { Log } from "./observer/ports.ts";
 
@@ -46,7 +47,7 @@ export function createLog({ level, format, journalStream, instance }: LogOptions
     isPretty
       ? pretty({
           destination,
-          colorize: process.stdout.isTTY === true && !process.env.NO_COLOR,
+          colorize: isColourful(),
           messageKey: "message",
           ignore: "instance,event",
           translateTime: "SYS:HH:MM:ss.l",

@@ -37,8 +37,7 @@ const code = await runCli(
       (await import("./commands/once.ts")).once(configFromProcess(), options, stop.signal),
     check: async (options) =>
       (await import("./commands/check.ts")).check(configFromProcess(), options, stop.signal),
-    status: async (options) =>
-      (await import("./commands/status.ts")).status(configFromProcess(), options, stop.signal),
+    status: async (options) => (await import("./commands/status.ts")).status(options, stop.signal),
     accept: async (source) =>
       (await import("./commands/accept.ts")).accept(configFromProcess(), source, stop.signal),
     explain: async (workspace, options) =>

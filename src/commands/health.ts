@@ -1,6 +1,7 @@
 /** `observer health`: is the instance that this environment describes live? */
 import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
+import { endpointOf } from "./status-source.ts";
 import { print, printable } from "./terminal.ts";
 
 const TIMEOUT_MS = 3_000;
@@ -11,9 +12,7 @@ export async function health(config: Config): Promise<number> {
     await print("Cannot ask for health: OBSERVER_LISTEN is off");
     return exitCode.failed;
   }
-  const any = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[listen.hostname];
-  const host = any ?? (listen.hostname.includes(":") ? `[${listen.hostname}]` : listen.hostname);
-  const url = `http://${host}:${listen.port}/healthz`;
+  const url = `${endpointOf(listen)}/healthz`;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: "manual" });
     await print(printable((await response.text()).trim()));

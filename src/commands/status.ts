@@ -1,111 +1,105 @@
-/** `observer status`: what the instances say of themselves in `observer_status`. */
-import type { Config } from "../config.ts";
+/** `observer status`: what the instances say of themselves, once or over and over. */
+import { systemClock } from "../adapters/clock.ts";
+import { PostgresClient } from "../adapters/postgres-client.ts";
+import { type Config, configFromProcess, statusTokenFromProcess } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
-import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
 import { withDeadline } from "../observer/deadline.ts";
-import { limits } from "../observer/limits.ts";
-import { wire } from "../wire.ts";
-import { columns, print, printable, red, silent, yellow } from "./terminal.ts";
+import { errorText } from "../status/error-text.ts";
+import { postgresOptions } from "../wire.ts";
+import { askEndpoint, endpointOf, type Reading, readStatusTable } from "./status-source.ts";
+import { statusLines, verdictOf } from "./status-text.ts";
+import { print, printable, red } from "./terminal.ts";
+import { watch } from "./watch.ts";
 
-interface StatusRow {
-  readonly instance: string;
-  readonly age_seconds: number;
-  readonly status: Json;
+export interface StatusOptions {
+  readonly json: boolean;
+  readonly watch: boolean;
+  /** Ask the instance there, and no database. */
+  readonly url: string | null;
 }
 
-/** An instance that was silent for longer is probably gone: a leader writes its row after each cycle. */
-const SILENT_SECONDS = 60;
+const WATCH_EVERY_MS = 2_000;
+const ENDPOINT_TIMEOUT_MS = 3_000;
 
-export async function status(
-  config: Config,
-  options: { readonly json: boolean },
-  stop: AbortSignal,
-): Promise<number> {
-  const world = await wire(config, silent, { sourcePatienceMs: limits.sourcePatienceMs });
+interface Reader {
+  read(stop: AbortSignal): Promise<Reading>;
+  close(): Promise<void>;
+}
+
+/** 0 if somebody observes; when watched, as of the last look. Throws `Cannot …` where nothing answers. */
+export async function status(options: StatusOptions, stop: AbortSignal): Promise<number> {
+  const reader = options.url === null ? fromConfig(configFromProcess()) : fromUrl(options.url);
   try {
-    const rows = await withDeadline(
-      world.cycle.clock,
-      config.writeTimeoutMs,
-      "Cannot read observer_status",
-      (signal) =>
-        world.database.transaction(
-          "Cannot read observer_status",
-          signal,
-          (tx) => tx<StatusRow[]>`
-            select instance, extract(epoch from clock_timestamp() - updated_at)::float8 as age_seconds, status
-              from observer_status order by updated_at desc limit 100`,
-        ),
-      stop,
-    );
-    const leads = rows.some(
-      (row) => text(row.status, "role") === "leader" && row.age_seconds < SILENT_SECONDS,
-    );
-    await print(
-      options.json ? JSON.stringify({ observed: leads, instances: rows }, null, 2) : asText(rows, leads),
-    );
-    return leads ? exitCode.ok : exitCode.failed;
+    if (!options.watch) {
+      const reading = await reader.read(stop);
+      await print(options.json ? JSON.stringify(asJson(reading), null, 2) : statusLines(reading).join("\n"));
+      return codeOf(reading);
+    }
+    let code: number = exitCode.failed;
+    await watch(WATCH_EVERY_MS, stop, async () => {
+      try {
+        const reading = await reader.read(stop);
+        code = codeOf(reading);
+        if (options.json) return [JSON.stringify(asJson(reading))];
+        return [`${reading.from}, ${new Date().toISOString()}`, "", ...statusLines(reading)];
+      } catch (cause) {
+        // What can't be reached now may be back at the next look.
+        if (!stop.aborted) code = exitCode.failed;
+        const error = errorText(cause);
+        return options.json ? [JSON.stringify({ error })] : [red(printable(error))];
+      }
+    });
+    return code;
   } finally {
-    await world.close();
+    await reader.close();
   }
 }
 
-function asText(rows: readonly StatusRow[], leads: boolean): string {
-  const table = columns([
-    ["INSTANCE", "ROLE", "VERSION", "LAST SIGN", "ENGINE", "ARCHIVES"],
-    ...rows.map(({ instance, age_seconds, status: said }) => [
-      printable(instance),
-      text(said, "role"),
-      text(said, "version"),
-      `${age_seconds.toFixed(1)} s ago`,
-      sourceCell(said, "engine"),
-      sourceCell(said, "archives"),
-    ]),
-  ]);
-  const leader = rows.find(({ status: said }) => text(said, "role") === "leader")?.status ?? null;
-  return [
-    rows.length === 0 ? "No instance has said anything yet." : table,
-    "",
-    ...reasons(leader).map((reason) => yellow(printable(reason))),
-    ...named(leader, "held", "the guard holds back the absence of").map(yellow),
-    ...named(leader, "orphans", "without a row:").map(yellow),
-    ...(leads ? [] : [red("Nobody observes: no leader has given a sign for a minute.")]),
-  ].join("\n");
+const codeOf = (reading: Reading): number => (verdictOf(reading).observed ? exitCode.ok : exitCode.failed);
+
+/** `observed` and `instances` are older than the rest, and stay. */
+function asJson(reading: Reading) {
+  const { observed, reasons, text } = verdictOf(reading);
+  return { observed, reasons, verdict: text, from: reading.from, instances: reading.instances };
 }
 
-function sourceCell(said: Json, source: string): string {
-  const health = at(at(said, "sources"), source);
-  if (!isJsonObject(health)) return "–";
-  const age = health.last_success_age_ms;
-  const when = typeof age === "number" ? `observed ${(age / 1000).toFixed(1)} s before` : "never observed";
-  return typeof health.last_error === "string" ? `${when}: ${printable(health.last_error)}` : when;
+function fromUrl(url: string): Reader {
+  const token = statusTokenFromProcess();
+  return { read: (stop) => ask(url, token, stop), close: async () => {} };
 }
 
-function reasons(said: Json): string[] {
-  return ["engine", "archives"].flatMap((source) => {
-    const foreign = at(at(said, "foreign"), source);
-    if (!isJsonObject(foreign)) return [];
-    return [
-      `${source} is ${foreign.seen}, but the table was written from ${foreign.known}: if that is right, observer accept ${source}`,
-    ];
-  });
+/** The table knows of all instances; where it can't be read, the one on this machine may still answer. */
+function fromConfig(config: Config): Reader {
+  const database = new PostgresClient(postgresOptions(config));
+  const { listen, token } = config.status;
+  return {
+    async read(stop) {
+      try {
+        return await withDeadline(
+          systemClock,
+          config.writeTimeoutMs,
+          "Cannot read observer_status",
+          (signal) => readStatusTable(database, signal),
+          stop,
+        );
+      } catch (cause) {
+        if (stop.aborted || listen === null || listen.port === 0) throw cause;
+        try {
+          return await ask(endpointOf(listen), token, stop);
+        } catch (second) {
+          throw new Error(`${errorText(cause)}. ${errorText(second)}`, { cause });
+        }
+      }
+    },
+    close: () => database.close(),
+  };
 }
 
-function named(said: Json, key: string, words: string): string[] {
-  return ["container", "volume", "archive"].flatMap((kind) => {
-    const list = at(at(said, key), kind);
-    if (!isJsonObject(list) || typeof list.count !== "number" || list.count === 0) return [];
-    const names = Array.isArray(list.workspaces)
-      ? list.workspaces.slice(0, 20).map((id) => printable(String(id)))
-      : [];
-    const more = list.count > names.length ? ", …" : "";
-    return [`${list.count} ${kind}s: ${words} ${names.join(", ")}${more}`];
-  });
-}
-
-const at = (value: Json | undefined, key: string): Json | undefined =>
-  isJsonObject(value) ? (value as JsonObject)[key] : undefined;
-
-function text(value: Json, key: string): string {
-  const found = at(value, key);
-  return typeof found === "string" ? printable(found) : "–";
-}
+const ask = (url: string, token: string | null, stop: AbortSignal): Promise<Reading> =>
+  withDeadline(
+    systemClock,
+    ENDPOINT_TIMEOUT_MS,
+    `Cannot ask ${errorText(url)}`,
+    (signal) => askEndpoint(url, token, signal),
+    stop,
+  );

@@ -1,4 +1,5 @@
 /** What commands print for people. Everything foreign is made harmless first: a name can hold escape sequences. */
+import { isColourful } from "../colour.ts";
 import type { Log } from "../observer/ports.ts";
 
 export { printable } from "../status/wording.ts";
@@ -18,9 +19,6 @@ export function columns(rows: readonly (readonly string[])[]): string {
     index === row.length - 1 ? cell : cell + " ".repeat(widths[index]! - Bun.stringWidth(cell));
   return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
 }
-
-export const isColourful = (): boolean =>
-  process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 
 const paint = (code: number) => (text: string) => (isColourful() ? `\u001b[${code}m${text}\u001b[0m` : text);
 export const red = paint(31);

@@ -33,7 +33,7 @@ test("Nobody has observed yet: status says so, and there is nothing to accept", 
 test("Another Engine: held, told, and written once it is accepted", async () => {
   const first = startObserver(world.settings(platform, QUICK));
   await platform.shows("both", ids, ({ container, volume }) => Boolean(container && volume));
-  expect((await runCommand(["status"], world.settings(platform))).stdout).toMatch(/leader .* observed/);
+  expect((await runCommand(["status"], world.settings(platform))).stdout).toMatch(/^engine +observed /m);
   await first.stop();
 
   const second = startObserver(elsewhere);

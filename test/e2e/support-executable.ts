@@ -66,6 +66,12 @@ let scope: Scope | undefined;
 let running: Observer[] = [];
 let started = 0;
 
+/** The executable itself, for who starts it in a way of its own. */
+export function executablePath(): string {
+  ensureExecutable();
+  return executable;
+}
+
 /** Sources newer than the executable would test something else. Replaced in one step: it may be running. */
 function ensureExecutable(): void {
   if (process.env.E2E_EXECUTABLE !== undefined) return;

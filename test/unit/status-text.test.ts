@@ -1,0 +1,120 @@
+/**
+ * Goal: what `observer status` prints says what the document says, whoever wrote it, and its last line is the verdict.
+ * Method: documents as instances make them (describeView), changed, older, and foreign.
+ */
+import { describe, expect, test } from "bun:test";
+import { isColourful } from "../../src/colour.ts";
+import { endpointOf, type Reading } from "../../src/commands/status-source.ts";
+import { statusLines, verdictOf } from "../../src/commands/status-text.ts";
+import { frame } from "../../src/commands/watch.ts";
+import type { JsonObject } from "../../src/observer/conditions.ts";
+import type { ObserverView } from "../../src/observer/view.ts";
+import { describeView } from "../../src/status/describe.ts";
+import { build, leaderView, linkDown, source } from "./status-fixtures.ts";
+
+const said = (changes: Partial<ObserverView> = {}): JsonObject => describeView(leaderView(changes), build);
+const table = (status: JsonObject, age_seconds = 0.5): Reading => ({
+  from: "observer_status",
+  instances: [{ instance: "host-1", age_seconds, status }],
+});
+const textOf = (reading: Reading) => statusLines(reading).join("\n");
+
+describe("statusLines()", () => {
+  test("of a leader that is well", () => {
+    const text = textOf(table(said()));
+    expect(text).toMatch(/^host-1 +leader +17 +1\.2\.3 +0\.5 s ago +idle, next look in 8\.8 s$/m);
+    // Its age when it was written, and the age of that.
+    expect(text).toMatch(/^engine +observed 1\.8 s ago, in 42 ms$/m);
+    expect(text).toMatch(/^links +database up, channel up, events up, wake up$/m);
+    expect(text).toMatch(/^last cycle +look, 61 ms: 100 workspaces, 3 changed, 1 skipped$/m);
+    expect(statusLines(table(said())).at(-1)).toBe("All is well: host-1 leads, and everything is observed.");
+  });
+
+  test("of a leader in trouble: what, which workspaces, and what to do", () => {
+    const status = said({
+      sources: {
+        engine: source(),
+        archives: source({ lastError: "Cannot list archives: 503", consecutiveFailures: 7 }),
+      },
+      links: { ...leaderView().links, events: linkDown("ECONNREFUSED") },
+      held: { container: ["a", "b"], volume: [], archive: [] } as never,
+      foreign: { engine: { known: "Engine X", seen: "Engine Y" }, archives: null },
+    });
+    const text = textOf(table(status));
+    expect(text).toMatch(/^archives +observed .*; failed 7 times in a row: Cannot list archives: 503$/m);
+    expect(text).toContain("events down for 7.5 s (ECONNREFUSED)");
+    expect(text).toContain("2 containers: the guard holds back the absence of a, b");
+    expect(text).toContain("engine is Engine Y, but the table was written from Engine X");
+    expect(text).toContain("observer accept engine");
+    expect(verdictOf(table(status))).toEqual({
+      observed: true,
+      reasons: [
+        "archives cannot be observed",
+        "engine is not the known one",
+        "absences of containers are held back",
+      ],
+      text: "host-1 leads, but: archives cannot be observed; engine is not the known one; absences of containers are held back",
+    });
+  });
+
+  test("nobody, a leader that fell silent, a document of something else", () => {
+    const nobody = "Nobody observes: no leader has given a sign for a minute.";
+    expect(textOf({ from: "observer_status", instances: [] })).toBe(
+      `No instance has said anything yet.\n\n${nobody}`,
+    );
+    expect(statusLines(table(said(), 61)).at(-1)).toBe(nobody);
+    expect(verdictOf(table({ role: "leader", sources: [], links: 3 })).observed).toBe(true);
+    expect(textOf(table({ role: 3, sources: { engine: { last_error: {} } } }))).toContain("never observed");
+  });
+
+  test("what an instance answers itself: its own reasons, and who leads where it stands by", () => {
+    const asked = (status: JsonObject): Reading => ({ ...table(status, 0), from: "http://127.0.0.1:9464" });
+    const failing = { ...said(), ready: { ok: false, reasons: ["database: gone"] } };
+    expect(verdictOf(asked(failing)).text).toBe("host-1 leads, but: database: gone");
+    expect(verdictOf(asked(said({ role: "standby", leader: "host-2" })))).toMatchObject({
+      observed: true,
+      text: "host-1 stands by, and host-2 leads.",
+    });
+    expect(verdictOf(asked(said({ role: "disconnected" }))).text).toBe(
+      "Nobody observes: host-1 is disconnected.",
+    );
+  });
+
+  test("foreign text can't reach the terminal", () => {
+    const status = said({ held: { container: ["\u001b[31mred"], volume: [], archive: [] } as never });
+    expect(textOf(table({ ...status, version: "1\u001b]0;x\u0007" }))).not.toContain("\u001b");
+  });
+});
+
+describe("frame()", () => {
+  const lines = ["1", "2", "3", "4", "verdict"];
+  const plain = (text: string) => Bun.stripANSI(text).trim().split("\n");
+  test("is all there is where it fits", () => {
+    expect(plain(frame(lines, 6))).toEqual(lines);
+  });
+  test("keeps the verdict where it doesn't", () => {
+    expect(plain(frame(lines, 5))).toEqual(["1", "2", "… 2 more lines", "verdict"]);
+    expect(plain(frame(lines, 1))).toEqual(["… 4 more lines", "verdict"]);
+  });
+});
+
+test.each([
+  ["127.0.0.1", "http://127.0.0.1:1"],
+  ["0.0.0.0", "http://127.0.0.1:1"],
+  ["::", "http://[::1]:1"],
+  ["fd00::1", "http://[fd00::1]:1"],
+  ["name", "http://name:1"],
+])("endpointOf() %s", (hostname, url) => {
+  expect(endpointOf({ hostname, port: 1 })).toBe(url);
+});
+
+test.each([
+  [true, {}, true],
+  [false, {}, false],
+  [true, { NO_COLOR: "1" }, false],
+  [true, { NO_COLOR: "" }, true],
+  [true, { TERM: "dumb" }, false],
+  [true, { TERM: "xterm" }, true],
+])("isColourful(%p, %p) is %p", (isTerminal, env, expected) => {
+  expect(isColourful(isTerminal, env)).toBe(expected);
+});
