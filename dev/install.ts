@@ -33,6 +33,8 @@ const REQUIREMENTS: readonly Requirement[] = [
   program("prometheus", "prometheus"),
   program("promtool", "prometheus"),
   program("chromium", "chromium"),
+  program("zsh", "zsh"),
+  program("mandoc", "mandoc"),
   program("setpriv", "util-linux"),
   program("flock", "util-linux"),
   program("umount", "mount"),

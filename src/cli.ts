@@ -1,6 +1,8 @@
 /** argv → a command to run. Parses, and decides nothing. */
 import { Argument, Command, CommanderError, InvalidArgumentError } from "commander";
 import type { BuildInfo } from "./build-info.ts";
+import { type Surface, surfaceOf } from "./cli-surface.ts";
+import { type Shell, shells } from "./commands/completion.ts";
 import { settingsHelp } from "./config/help.ts";
 import { exitCode } from "./exit-codes.ts";
 
@@ -16,6 +18,7 @@ export interface Commands {
   }): Promise<number>;
   accept(source: "engine" | "archives"): Promise<number>;
   explain(workspace: string, options: { readonly json: boolean; readonly limit: number }): Promise<number>;
+  completion(shell: Shell, surface: Surface): Promise<number>;
   /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
   health(): Promise<number>;
 }
@@ -23,6 +26,21 @@ export interface Commands {
 /** @returns the exit code */
 export async function runCli(argv: readonly string[], commands: Commands, build: BuildInfo): Promise<number> {
   let code: number = exitCode.ok;
+  const program = createProgram(commands, build, (answer) => {
+    code = answer;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version end in an exception too, with code 0. No command at all prints the help as an error.
+    return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  }
+}
+
+/** @param onDone hears the exit code of the command that ran */
+export function createProgram(commands: Commands, build: BuildInfo, onDone: (code: number) => void): Command {
   const program = new Command("observer")
     .description(
       "Writes down what really exists: lists the containers, volumes and archives of all workspaces in bulk,\n" +
@@ -48,7 +66,7 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     .command("run")
     .description("observe until told to stop (SIGTERM, SIGINT)")
     .action(async () => {
-      code = await commands.run();
+      onDone(await commands.run());
     });
   program
     .command("once")
@@ -56,14 +74,14 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     .option("--dry-run", "write nothing: print what would change", false)
     .option("--json", "print JSON", false)
     .action(async (options: { dryRun: boolean; json: boolean }) => {
-      code = await commands.once(options);
+      onDone(await commands.once(options));
     });
   program
     .command("check")
     .description("test every dependency and permission, and say how to mend what is wrong")
     .option("--json", "print JSON", false)
     .action(async (options: { json: boolean }) => {
-      code = await commands.check(options);
+      onDone(await commands.check(options));
     });
   program
     .command("explain")
@@ -72,7 +90,7 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     .option("--json", "print JSON", false)
     .option("--limit <count>", "tell so many changes, 1 to 1000", parseLimit, 10)
     .action(async (workspace: string, options: { json: boolean; limit: number }) => {
-      code = await commands.explain(workspace, options);
+      onDone(await commands.explain(workspace, options));
     });
   program
     .command("schema")
@@ -80,7 +98,7 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     .option("--role <name>", "with the role of that name and its column-level grants")
     .option("--schema <name>", "with the schema of that name")
     .action(async (options: { role?: string; schema?: string }) => {
-      code = await commands.schema({ role: options.role ?? null, schema: options.schema ?? null });
+      onDone(await commands.schema({ role: options.role ?? null, schema: options.schema ?? null }));
     });
   program
     .command("status")
@@ -89,30 +107,29 @@ export async function runCli(argv: readonly string[], commands: Commands, build:
     .option("--watch", "look again every two seconds, until Ctrl-C", false)
     .option("--url <url>", "ask the instance there instead of the database: http://127.0.0.1:9464", parseUrl)
     .action(async (options: { json: boolean; watch: boolean; url?: string }) => {
-      code = await commands.status({ ...options, url: options.url ?? null });
+      onDone(await commands.status({ ...options, url: options.url ?? null }));
     });
   program
     .command("accept")
     .description("take another Engine, bucket or prefix than the table was written from for the right one")
     .addArgument(new Argument("<source>", "whose absences to believe").choices(["engine", "archives"]))
     .action(async (source: "engine" | "archives") => {
-      code = await commands.accept(source);
+      onDone(await commands.accept(source));
     });
   program
     .command("health")
     .description("ask the running instance whether it is live: 0 if it is")
     .action(async () => {
-      code = await commands.health();
+      onDone(await commands.health());
     });
-
-  try {
-    await program.parseAsync(argv, { from: "user" });
-    return code;
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    // Help and version end in an exception too, with code 0. No command at all prints the help as an error.
-    return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
-  }
+  program
+    .command("completion")
+    .description("print what makes a shell complete commands and options")
+    .addArgument(new Argument("<shell>", "for which shell").choices(shells))
+    .action(async (shell: Shell) => {
+      onDone(await commands.completion(shell, surfaceOf(program)));
+    });
+  return program;
 }
 
 function parseUrl(text: string): string {

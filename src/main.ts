@@ -43,6 +43,12 @@ const code = await runCli(
     explain: async (workspace, options) =>
       (await import("./commands/explain.ts")).explain(configFromProcess(), workspace, options, stop.signal),
     health: async () => (await import("./commands/health.ts")).health(configFromProcess()),
+    completion: async (shell, surface) => {
+      const { completionScript } = await import("./commands/completion.ts");
+      const { print } = await import("./commands/terminal.ts");
+      await print(completionScript(shell, surface));
+      return exitCode.ok;
+    },
     schema: async (options) => {
       const { schemaDdl } = await import("./adapters/postgres-schema.ts");
       const { print } = await import("./commands/terminal.ts");

@@ -219,6 +219,12 @@ test("schema can be applied again, and into a schema of its own with a role whos
   expect((await runCommand(["once"], tenant)).stdout).toContain("1 workspaces, 1 changed");
 });
 
+test("completion prints a script for the shell that is named", async () => {
+  const { code, stdout } = await runCommand(["completion", "bash"]);
+  expect([code, stdout]).toEqual([0, expect.stringContaining("complete -F _observer observer")]);
+  expect((await runCommand(["completion", "tcsh"])).code).toBe(64);
+});
+
 test("health asks the instance that the environment describes", async () => {
   const listen = { OBSERVER_LISTEN: `127.0.0.1:${await freePort()}`, OBSERVER_STATUS_TOKEN: STATUS_TOKEN };
   const nobody = await runCommand(["health"], { ...settings, ...listen });
