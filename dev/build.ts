@@ -17,9 +17,12 @@ const { values } = parseArgs({
     commit: { type: "string" },
     /** A Bun for Linux on arm64 that becomes the executable, instead of the one that runs this. */
     runtime: { type: "string" },
+    /** The version that it says it is: the test of a rolling upgrade needs two. */
+    "release-version": { type: "string", default: manifest.version },
   },
 });
 
+const version = values["release-version"];
 const commit = values.commit ?? commitOf(root);
 const command = [
   process.execPath,
@@ -36,7 +39,7 @@ const command = [
     ? []
     : ["--target=bun-linux-arm64", `--compile-executable-path=${values.runtime}`]),
   "--define",
-  `OBSERVER_VERSION=${JSON.stringify(manifest.version)}`,
+  `OBSERVER_VERSION=${JSON.stringify(version)}`,
   "--define",
   `OBSERVER_COMMIT=${JSON.stringify(commit)}`,
   "--outfile",
@@ -52,7 +55,7 @@ if (built.exitCode !== 0) {
   process.exit(1);
 }
 console.log(
-  `${values.outfile}: ${(statSync(values.outfile).size / 1e6).toFixed(1)} MB, ${manifest.version} (${commit})`,
+  `${values.outfile}: ${(statSync(values.outfile).size / 1e6).toFixed(1)} MB, ${version} (${commit})`,
 );
 
 function commitOf(folder: string): string {

@@ -5,7 +5,8 @@ import { createConditionsStore, createLeadership } from "./adapters/postgres.ts"
 import { PostgresClient, type PostgresOptions } from "./adapters/postgres-client.ts";
 import { DatabaseFault } from "./adapters/postgres-fault.ts";
 import { createPostgresHints, createPostgresWake } from "./adapters/postgres-hints.ts";
-import { createOwnTables, type SchemaFindings, verifySchema } from "./adapters/postgres-verify.ts";
+import { createOwnTables, migrateOwnTables } from "./adapters/postgres-own-tables.ts";
+import { type SchemaFindings, verifySchema } from "./adapters/postgres-verify.ts";
 import type { RedisHints } from "./adapters/redis.ts";
 import type { S3Archives } from "./adapters/s3.ts";
 import type { Config } from "./config.ts";
@@ -111,11 +112,18 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
         const created = await createOwnTables(database, signal);
         for (const table of created)
           log.info("schema.created", "Made a table of the Observer's own", { table });
-        Object.assign(schema, await inspectSchema(database, log, signal));
+        const before = await verifySchema(database, signal);
+        const migrated = await migrateOwnTables(database, before.outdated, signal);
+        for (const versions of migrated)
+          log.info("schema.migrated", "Brought a table of the Observer's own to this version", {
+            ...versions,
+          });
+        const findings = migrated.length === 0 ? before : await verifySchema(database, signal);
+        Object.assign(schema, judgeSchema(findings, log));
       }),
     inspect: (signal) =>
       fatalIsUnworkable(async () => {
-        Object.assign(schema, await inspectSchema(database, log, signal));
+        Object.assign(schema, judgeSchema(await verifySchema(database, signal), log));
       }),
     async close() {
       archives?.destroy();
@@ -148,12 +156,8 @@ const transitionsFault = (log: Log) => (cause: unknown, outage: OutageFields) =>
     });
 };
 
-async function inspectSchema(
-  database: PostgresClient,
-  log: Log,
-  signal: AbortSignal,
-): Promise<SchemaFindings> {
-  const findings = await verifySchema(database, signal);
+/** Throws UnworkableError for what can never work, and logs what it goes on without. */
+function judgeSchema(findings: SchemaFindings, log: Log): SchemaFindings {
   if (findings.problems.length > 0) {
     throw new UnworkableError(`Cannot work with this database: ${findings.problems.join(". ")}`);
   }

@@ -1,4 +1,5 @@
-/** The DDL that `observer schema` prints: for a new installation, and safe to apply again. */
+/** The DDL that `observer schema` prints: for a new installation and for an older one, and safe to apply again. */
+import { noteLayoutDdl, type OwnTable } from "./postgres-layout.ts";
 
 export interface SchemaOptions {
   /** The restricted role to create and grant to; null prints no grants. */
@@ -14,19 +15,39 @@ const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`
 export const WORKSPACES_READ = ["id", "operation", "deleted_at", "conditions", "observed_at"] as const;
 export const WORKSPACES_WRITTEN = ["conditions", "observed_at"] as const;
 
-export const OWN_TABLES_DDL = {
+/** What the statements name. An own table that lacks one was made by an older version. */
+export const OWN_COLUMNS: Readonly<Record<OwnTable, readonly string[]>> = {
+  observer_lease: ["scope", "holder", "epoch", "expires_at", "known"],
+  observer_status: ["instance", "updated_at", "status"],
+  observer_transitions: [
+    "at",
+    "workspace_id",
+    "condition",
+    "from_reason",
+    "to_reason",
+    "message",
+    "details",
+    "instance",
+  ],
+};
+
+/** Makes each table, and brings one that an older version made to the present layout: postgres-layout.ts. */
+export const OWN_TABLES_DDL: Readonly<Record<OwnTable, string>> = {
   observer_lease: `create table if not exists observer_lease (
   scope      text        primary key,
   holder     text        not null,
   epoch      bigint      not null,
   expires_at timestamptz not null,
   known      jsonb       not null default '{}'
-) with (fillfactor = 50);`,
+) with (fillfactor = 50);
+alter table observer_lease add column if not exists known jsonb not null default '{}';
+${noteLayoutDdl("observer_lease")}`,
   observer_status: `create table if not exists observer_status (
   instance   text        primary key,
   updated_at timestamptz not null,
   status     jsonb       not null
-) with (fillfactor = 50);`,
+) with (fillfactor = 50);
+${noteLayoutDdl("observer_status")}`,
   observer_transitions: `create table if not exists observer_transitions (
   id           bigint      generated always as identity primary key,
   at           timestamptz not null,
@@ -38,10 +59,11 @@ export const OWN_TABLES_DDL = {
   details      jsonb       not null,
   instance     text        not null
 );
-create index if not exists observer_transitions_workspace_id_at on observer_transitions (workspace_id, at);`,
-} as const;
+create index if not exists observer_transitions_workspace_id_at on observer_transitions (workspace_id, at);
+${noteLayoutDdl("observer_transitions")}`,
+};
 
-const WORKSPACES_DDL = `-- Where a platform has its own table, this one is left as it is: it needs these columns, and may have more.
+export const WORKSPACES_DDL = `-- Where a platform has its own table, this one is left as it is: it needs these columns, and may have more.
 -- The fill factor leaves room on each page, so that an update of conditions stays on it and touches no index.
 create table if not exists workspaces (
   id            text        primary key,

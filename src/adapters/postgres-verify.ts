@@ -3,8 +3,8 @@
  * nothing has to be tried out. Used at start, and item by item by `observer check`.
  */
 import type { PostgresClient, Tx } from "./postgres-client.ts";
-import { json, sql } from "./postgres-literals.ts";
-import { OWN_TABLES_DDL, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
+import { LAYOUTS, layoutProblem, notedLayout, type OwnTable } from "./postgres-layout.ts";
+import { OWN_COLUMNS, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
 
 export interface SchemaFindings {
   readonly serverVersion: string;
@@ -21,6 +21,8 @@ export interface SchemaFindings {
   readonly tellsChanges: boolean;
   readonly hasStatusTable: boolean;
   readonly hasTransitionsTable: boolean;
+  /** Own tables that an older version made, and that this role may bring to the present layout. */
+  readonly outdated: readonly OwnTable[];
   /** What it does without. */
   readonly missing: readonly string[];
   /** What the role may do beyond its job: it works, but nothing but our word keeps P4. */
@@ -41,6 +43,9 @@ interface TableRow {
   readonly may_insert: boolean;
   readonly may_update: boolean;
   readonly may_delete: boolean;
+  readonly may_alter: boolean;
+  readonly comment: string | null;
+  readonly columns: readonly string[];
 }
 
 const APPLY = "run `observer schema | psql` as the owner";
@@ -50,45 +55,18 @@ export async function verifySchema(client: PostgresClient, signal: AbortSignal):
   return client.transaction("Cannot inspect the schema", signal, inspect);
 }
 
-/** Makes the Observer's own tables where the role may; leaves everything as it is where it may not. */
-export async function createOwnTables(
-  client: PostgresClient,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const created: string[] = [];
-  // Most starts find them all: one question, instead of a transaction for each. Not by to_regclass(): the server would
-  // remember for this session that there is none, and not look again after the lock below.
-  const missing = await client.ask<{ name: string }>(
-    "Cannot inspect the schema",
-    signal,
-    sql`select name from jsonb_array_elements_text(${json(Object.keys(OWN_TABLES_DDL))}) as tables (name)
-         where not exists (select from pg_catalog.pg_class where relname = name and pg_table_is_visible(oid))`,
-  );
-  const wanted = Object.entries(OWN_TABLES_DDL).filter(([table]) =>
-    missing.some(({ name }) => name === table),
-  );
-  for (const [table, ddl] of wanted) {
-    await client.transaction(`Cannot create ${table}`, signal, async (tx) => {
-      // Two instances that start together must not collide; "if not exists" alone does not see to that.
-      await tx`select pg_advisory_xact_lock(hashtext('observer: own tables'))`;
-      const [row] = await tx<{ wanted: boolean }[]>`
-        select to_regclass(${table}) is null
-           and coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) as wanted`;
-      if (!row?.wanted) return;
-      await tx.unsafe(ddl);
-      created.push(table);
-    });
-  }
-  return created;
-}
-
 async function inspect(tx: Tx): Promise<SchemaFindings> {
   const tables = await tx<TableRow[]>`
     select name as table_name, oid is not null as exists,
            coalesce(has_table_privilege(oid, 'SELECT'), false) as may_select,
            coalesce(has_table_privilege(oid, 'INSERT'), false) as may_insert,
            coalesce(has_table_privilege(oid, 'UPDATE'), false) as may_update,
-           coalesce(has_table_privilege(oid, 'DELETE'), false) as may_delete
+           coalesce(has_table_privilege(oid, 'DELETE'), false) as may_delete,
+           coalesce((select pg_has_role(relowner, 'USAGE') from pg_catalog.pg_class where pg_class.oid = found.oid), false)
+             as may_alter,
+           obj_description(oid, 'pg_class') as comment,
+           array(select attname::text from pg_catalog.pg_attribute
+                  where attrelid = found.oid and attnum > 0 and not attisdropped) as columns
       from unnest(array['workspaces', 'observer_lease', 'observer_status', 'observer_transitions']) as name,
            lateral (select to_regclass(name)::oid as oid) as found`;
   const columns = await tx<ColumnRow[]>`
@@ -117,25 +95,41 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
   if (!table("workspaces")) problems.push(`there is no table workspaces in ${place}; ${APPLY}`);
   else problems.push(...columnProblems(columns, role));
 
+  const unfit = (name: OwnTable) => unfitness(name, table(name)!, role);
+  const outdated = (Object.keys(LAYOUTS) as OwnTable[]).filter((name) => {
+    const found = table(name);
+    return found?.may_alter && notedLayout(found.comment).layout < LAYOUTS[name].layout;
+  });
   const lease = table("observer_lease");
   if (!lease) problems.push(`there is no table observer_lease in ${place}; ${APPLY}`);
+  else if (unfit("observer_lease")) problems.push(unfit("observer_lease")!);
   else if (!(lease.may_select && lease.may_insert && lease.may_update)) {
     problems.push(`${role} may not select, insert and update observer_lease; ${GRANT}`);
   }
   const status = table("observer_status");
   const hasStatusTable = !!(
-    status?.may_select &&
+    status &&
+    !unfit("observer_status") &&
+    status.may_select &&
     status.may_insert &&
     status.may_update &&
     status.may_delete
   );
   if (!status)
     missing.push(`there is no table observer_status, so nobody can read there who observes; ${APPLY}`);
+  else if (unfit("observer_status")) missing.push(unfit("observer_status")!);
   else if (!hasStatusTable) missing.push(`${role} may not write observer_status; ${GRANT}`);
   const transitions = table("observer_transitions");
-  const hasTransitionsTable = !!(transitions?.may_select && transitions.may_insert && transitions.may_delete);
+  const hasTransitionsTable = !!(
+    transitions &&
+    !unfit("observer_transitions") &&
+    transitions.may_select &&
+    transitions.may_insert &&
+    transitions.may_delete
+  );
   if (!transitions)
     missing.push(`there is no table observer_transitions, so what changed is in the log only; ${APPLY}`);
+  else if (unfit("observer_transitions")) missing.push(unfit("observer_transitions")!);
   else if (!hasTransitionsTable) missing.push(`${role} may not write observer_transitions; ${GRANT}`);
   const tellsChanges = changes?.are_told ?? false;
   if (!tellsChanges)
@@ -159,7 +153,19 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
     tellsChanges,
     hasStatusTable,
     hasTransitionsTable,
+    outdated,
   };
+}
+
+/** Made by a version that is too new, or too old: a sentence with what to do. Null: it can be used. */
+function unfitness(name: OwnTable, { comment, columns, may_alter }: TableRow, role: string): string | null {
+  const noted = notedLayout(comment);
+  const tooNew = layoutProblem(name, noted);
+  const lacking = OWN_COLUMNS[name].filter((column) => !columns.includes(column));
+  if (tooNew !== null || lacking.length === 0) return tooNew;
+  const maker = noted.by === null ? "an older version" : `Observer ${noted.by}`;
+  const todo = may_alter ? "`observer run` adds that" : `${role} may not alter it: ${APPLY}`;
+  return `${name} was made by ${maker} and lacks ${lacking.join(", ")}; ${todo}`;
 }
 
 /** Column → what its type has to be; null: any that can be read as text. */

@@ -2,7 +2,8 @@
 // somebody wrote into them by hand.
 // Method: tables of odd types, and rows of odd content, on a real PostgreSQL.
 import { describe, expect, test } from "bun:test";
-import { createOwnTables, verifySchema } from "../../src/adapters/postgres-verify.ts";
+import { createOwnTables } from "../../src/adapters/postgres-own-tables.ts";
+import { verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { formatInstant } from "../../src/observer/instant.ts";
 import { deadline } from "./engine-support.ts";
 import type { PostgresRoute } from "./store-postgres-locks.ts";

@@ -2,7 +2,8 @@
 // the same, and it is said once; it is bounded by age, whatever the type of the ids.
 // Method: a real PostgreSQL whose observer_transitions is missing, locked, refused or full of old rows.
 import { describe, expect, test } from "bun:test";
-import { createOwnTables, verifySchema } from "../../src/adapters/postgres-verify.ts";
+import { createOwnTables } from "../../src/adapters/postgres-own-tables.ts";
+import { verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { instant } from "../../src/observer/instant.ts";
 import type { Transition } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
