@@ -1,16 +1,19 @@
 /**
- * Keeps the tables of docs/configuration.md as the table of settings has them.
+ * Keeps the tables of docs/configuration.md as the table of settings has them, and the man page as the program is.
  *
- *     bun dev/docs.ts            says whether the page is up to date (exit code 1 if not)
- *     bun dev/docs.ts --write    brings it up to date
+ *     bun dev/docs.ts            says whether both are up to date (exit code 1 if not)
+ *     bun dev/docs.ts --write    brings them up to date
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultOf, formOf } from "../src/config/help.ts";
 import { type Setting, settingGroups } from "../src/config/setting.ts";
 import { fileSecretNames, settings } from "../src/config/settings.ts";
+import { renderManPage } from "./man.ts";
+import { observerSurface } from "./surface.ts";
 
 export const configurationPage = join(import.meta.dir, "../docs/configuration.md");
+export const manPage = join(import.meta.dir, "../packaging/man/observer.1");
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -36,11 +39,15 @@ export function renderConfiguration(page: string): string {
 }
 
 if (import.meta.main) {
-  const page = readFileSync(configurationPage, "utf8");
-  const rendered = renderConfiguration(page);
-  if (process.argv.includes("--write")) writeFileSync(configurationPage, rendered);
-  else if (page !== rendered) {
-    console.error("docs/configuration.md is not up to date: run bun dev/docs.ts --write");
-    process.exitCode = 1;
+  const pages: readonly (readonly [path: string, rendered: string])[] = [
+    [configurationPage, renderConfiguration(readFileSync(configurationPage, "utf8"))],
+    [manPage, renderManPage(observerSurface())],
+  ];
+  for (const [path, rendered] of pages) {
+    if (process.argv.includes("--write")) writeFileSync(path, rendered);
+    else if (readFileSync(path, "utf8") !== rendered) {
+      console.error(`${path} is not up to date: run bun dev/docs.ts --write`);
+      process.exitCode = 1;
+    }
   }
 }
