@@ -14,6 +14,7 @@ import type { CycleReport } from "../observer/report.ts";
 import type { Source } from "../observer/source.ts";
 import { errorText } from "../status/error-text.ts";
 import { type World, wire } from "../wire.ts";
+import { conditionsDiff } from "./once-diff.ts";
 import { bold, columns, green, print, printable, red, silent, yellow } from "./terminal.ts";
 
 export interface OnceOptions {
@@ -184,6 +185,7 @@ function asText(
       ? ["No workspaces in the table."]
       : [columns([["WORKSPACE", "CONTAINER", "VOLUME", "ARCHIVE", verb.toUpperCase()], ...rows])]),
     "",
+    ...diffText(report),
     ...held,
     ...orphans,
     ...failures.map((failure) => red(printable(failure))),
@@ -193,6 +195,25 @@ function asText(
         `${options.dryRun ? "; dry run, nothing was written" : ""}`,
     ),
   ].join("\n");
+}
+
+/** Nothing but in a dry run. */
+function diffText(report: CycleReport): string[] {
+  const blocks = [...report.wouldWrite].flatMap(([id, write]) => {
+    const lines = conditionsDiff(report.memory.rows.get(id)?.row.conditions ?? {}, write);
+    return lines.length === 0 ? [] : [{ id, lines }];
+  });
+  const left = blocks.length - limits.changesNamed;
+  return [
+    ...blocks
+      .slice(0, limits.changesNamed)
+      .flatMap(({ id, lines }) => [
+        bold(printable(id)),
+        ...lines.map(({ sign, text }) => (sign === "-" ? red : green)(`${sign} ${text}`)),
+        "",
+      ]),
+    ...(left > 0 ? [`… and ${left} more workspaces`, ""] : []),
+  ];
 }
 
 const describeChange = ({ key, from, to }: Change): string =>

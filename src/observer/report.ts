@@ -5,7 +5,7 @@ import type { CycleKind } from "./cadence.ts";
 import type { Change, ComposedRow } from "./compose.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
-import type { ArchiveSeen, Clock, Listing, SaveOutcome } from "./ports.ts";
+import type { ArchiveSeen, Clock, Listing, RowWrite, SaveOutcome } from "./ports.ts";
 import type { Observation } from "./source.ts";
 import type { ForeignWorld } from "./world.ts";
 
@@ -37,6 +37,8 @@ export interface CycleReport {
   };
   /** Committed changes; in a dry run those that would be. */
   readonly changes: readonly Change[];
+  /** In a dry run, what would be written to the rows, of each the latest; empty otherwise. */
+  readonly wouldWrite: ReadonlyMap<WorkspaceId, RowWrite>;
   readonly contested: readonly WorkspaceId[];
   /** Edited by somebody else, and restored. */
   readonly repaired: readonly WorkspaceId[];
@@ -61,6 +63,7 @@ export class ReportBuilder {
   readonly #stagesMs: Partial<Record<Stage, number>> = {};
   readonly #failures: { stage: Stage; cause: unknown }[] = [];
   readonly #changes: Change[] = [];
+  readonly #wouldWrite = new Map<WorkspaceId, RowWrite>();
   #isLoaded = false;
   #world: BelievedWorld | null = null;
   #engine: Observation<EngineListing> | null = null;
@@ -107,6 +110,7 @@ export class ReportBuilder {
 
   wouldSave(composed: readonly ComposedRow[]) {
     this.#count(composed);
+    for (const { write } of composed) this.#wouldWrite.set(write.id, write);
   }
 
   saved(composed: readonly ComposedRow[], outcome: SaveOutcome) {
@@ -191,6 +195,7 @@ export class ReportBuilder {
         moving: this.moving,
       },
       changes: this.#changes,
+      wouldWrite: this.#wouldWrite,
       contested: [
         ...(engine?.containers.contested ?? []),
         ...(engine?.volumes.contested ?? []),

@@ -28,6 +28,8 @@ describe("once", () => {
     expect(stdout).toMatch(/^WORKSPACE +CONTAINER +VOLUME +ARCHIVE +WOULD CHANGE$/m);
     expect(stdout).toMatch(/^k1 +Running +exists +\S+Z 7 B +container unknown → Running, volume/m);
     expect(stdout).toContain("2 workspaces, 2 would change; dry run, nothing was written");
+    expect(stdout).toMatch(/^k1\n- container: \(not observed\)\n\+ container: running=true reason=Running /m);
+    expect(stdout).toMatch(/^k2\n- container: \(not observed\)\n\+ container: null \(absent\)$/m);
     expect(await platform.lastSeq()).toBe(0);
     expect(await platform.sql`select * from observer_lease`).toHaveLength(0);
   });
@@ -43,6 +45,21 @@ describe("once", () => {
     const { conditions } = await platform.row("k1");
     expect(conditions.container).toMatchObject({ running: true });
     expect(conditions.archive).toMatchObject({ archive_key: archiveKey("k1") });
+  });
+
+  test("--dry-run shows a diff: of what changes, and of nothing else", async () => {
+    await world.docker.engine.pause("ws-k1");
+    const { code, stdout } = await runCommand(["once", "--dry-run"], settings);
+    await world.docker.engine.unpause("ws-k1");
+    expect(code).toBe(0);
+    const diff = stdout.split("\n").filter((line) => /^[-+] /.test(line));
+    expect(diff).toEqual([
+      "- container: running=true reason=Running message=running",
+      "+ container: running=false reason=Paused message=paused",
+    ]);
+    // The other rows have no block, and nothing is coloured in a pipe.
+    expect(stdout).not.toMatch(/^k2$/m);
+    expect(stdout).not.toContain("\u001b");
   });
 
   test("--json prints what was seen and changed, and the lease is free again", async () => {
