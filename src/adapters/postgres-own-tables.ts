@@ -21,7 +21,8 @@ export async function createOwnTables(
     sql`select name from jsonb_array_elements_text(${json(Object.keys(OWN_TABLES_DDL))}) as tables (name)
          where not exists (select from pg_catalog.pg_class where relname = name and pg_table_is_visible(oid))`,
   );
-  for (const { name: table } of missing) {
+  const wanted = Object.keys(OWN_TABLES_DDL).filter((table) => missing.some(({ name }) => name === table));
+  for (const table of wanted as OwnTable[]) {
     await client.transaction(`Cannot create ${table}`, signal, async (tx) => {
       await tx.unsafe(LOCK);
       const [row] = await tx<{ wanted: boolean }[]>`
