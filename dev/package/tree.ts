@@ -1,14 +1,7 @@
 /** Which file of the checkout goes where on a machine: what the package and the tarball hold. */
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { runTool } from "./tool.ts";
 
 const root = join(import.meta.dir, "../..");
 const DOC = "usr/share/doc/observer";
@@ -40,12 +33,19 @@ export function fillTree(folder: string, { executable, sbom }: TreeOptions): voi
   for (const name of readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")))
     copy(`docs/${name}`, `${DOC}/${name}`);
   put(`${DOC}/sbom.cdx.json`, 0o644, sbom);
-  if (existsSync(join(root, "packaging/observer.1")))
-    put(
-      "usr/share/man/man1/observer.1.gz",
-      0o644,
-      Bun.gzipSync(readFileSync(join(root, "packaging/observer.1"))),
-    );
-  if (existsSync(join(root, "packaging/completion.bash")))
-    copy("packaging/completion.bash", "usr/share/bash-completion/completions/observer");
+  const page = readFileSync(join(root, "packaging/man/observer.1"));
+  put("usr/share/man/man1/observer.1.gz", 0o644, Bun.gzipSync(page));
+  for (const [shell, path] of COMPLETIONS) put(path, 0o644, completionOf(shell));
+  for (const name of ["prometheus/alerts.yml", "prometheus/scrape.yml", "grafana/observer.json"])
+    copy(`packaging/${name}`, `usr/share/observer/${name}`);
 }
+
+const COMPLETIONS = [
+  ["bash", "usr/share/bash-completion/completions/observer"],
+  ["zsh", "usr/share/zsh/vendor-completions/_observer"],
+  ["fish", "usr/share/fish/vendor_completions.d/observer.fish"],
+] as const;
+
+/** Of the program as it stands in the checkout: the executable may be for another machine. */
+const completionOf = (shell: string): string =>
+  runTool([process.execPath, join(root, "src/main.ts"), "completion", shell]);

@@ -63,7 +63,13 @@ describe("the package", () => {
       "./usr/lib/systemd/system/observer.service": "-rw-r--r--",
       "./usr/share/doc/observer/copyright": "-rw-r--r--",
       "./usr/share/doc/observer/operations.md": "-rw-r--r--",
+      "./usr/share/bash-completion/completions/observer": "-rw-r--r--",
       "./usr/share/doc/observer/sbom.cdx.json": "-rw-r--r--",
+      "./usr/share/fish/vendor_completions.d/observer.fish": "-rw-r--r--",
+      "./usr/share/man/man1/observer.1.gz": "-rw-r--r--",
+      "./usr/share/observer/grafana/observer.json": "-rw-r--r--",
+      "./usr/share/observer/prometheus/alerts.yml": "-rw-r--r--",
+      "./usr/share/zsh/vendor-completions/_observer": "-rw-r--r--",
       "./usr/share/observer/backoff.conf": "-rw-r--r--",
     });
     // Only these are for others than everybody to read, or to run.
