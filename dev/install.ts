@@ -26,6 +26,7 @@ const REQUIREMENTS: readonly Requirement[] = [
   program("dockerd", "docker.io"),
   program("containerd", "containerd"),
   program("runc", "runc"),
+  program("podman", "podman"),
   // It is Sentinel too, with --sentinel.
   program("redis-server", "redis-server"),
   program("pgbouncer", "pgbouncer"),

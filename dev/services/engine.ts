@@ -46,9 +46,16 @@ export interface ContainerDetails {
   };
 }
 
+/** What every container gets, on an Engine that needs it. */
+export interface ContainerDefaults {
+  readonly cgroupParent?: string;
+  readonly networkMode?: string;
+  readonly stopTimeoutSeconds?: number;
+}
+
 export type EngineClient = ReturnType<typeof engineClient>;
 
-export function engineClient(socketPath: string) {
+export function engineClient(socketPath: string, defaults: ContainerDefaults = {}) {
   /** Sends one request; throws on any status but 2xx and 304 ("it was so already"). An empty body is null. */
   async function request<T = unknown>(
     method: string,
@@ -72,7 +79,7 @@ export function engineClient(socketPath: string) {
     }
     // Progress streams are many JSON documents and of no interest but for their errors.
     if (text.includes('"errorDetail"')) throw new Error(`Cannot ${method} ${path}: ${text.trim()}`);
-    return (text === "" || isTar ? null : JSON.parse(text)) as T;
+    return (text.trim() === "" || isTar ? null : JSON.parse(text)) as T;
   }
 
   const container = (id: string) => `/containers/${encodeURIComponent(id)}`;
@@ -96,6 +103,7 @@ export function engineClient(socketPath: string) {
     /** Returns the container's id. */
     async create(options: ContainerOptions): Promise<string> {
       const { healthcheck } = options;
+      const networkMode = options.networkMode ?? defaults.networkMode;
       const nanos = (ms: number) => ms * 1_000_000;
       const answer = await request<{ Id: string }>(
         "POST",
@@ -105,7 +113,7 @@ export function engineClient(socketPath: string) {
           Cmd: options.cmd ?? ["/bin/sleep", "infinity"],
           Env: options.env ?? [],
           Labels: options.labels ?? {},
-          StopTimeout: options.stopTimeoutSeconds ?? 1,
+          StopTimeout: options.stopTimeoutSeconds ?? defaults.stopTimeoutSeconds ?? 1,
           ...(healthcheck && {
             Healthcheck: {
               Test: ["CMD", ...healthcheck.cmd],
@@ -116,7 +124,8 @@ export function engineClient(socketPath: string) {
             },
           }),
           HostConfig: {
-            ...(options.networkMode !== undefined && { NetworkMode: options.networkMode }),
+            ...(networkMode !== undefined && { NetworkMode: networkMode }),
+            ...(defaults.cgroupParent !== undefined && { CgroupParent: defaults.cgroupParent }),
             RestartPolicy: { Name: options.restartPolicy ?? "no" },
             ...(options.volume !== undefined && { Binds: [`${options.volume}:/home`] }),
             ...(options.memoryBytes !== undefined && { Memory: options.memoryBytes }),

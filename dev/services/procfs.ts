@@ -91,8 +91,11 @@ export function processesOf(folder: string): Stat[] {
     if (pid === process.pid) continue;
     const stat = processStat(pid);
     if (stat === undefined) continue;
+    const environment = `\0${read(`/proc/${pid}/environ`)}\0`;
     if (
-      `\0${read(`/proc/${pid}/environ`)}\0`.includes(`\0${FOLDER_VARIABLE}=${folder}\0`) ||
+      environment.includes(`\0${FOLDER_VARIABLE}=${folder}\0`) ||
+      // All that Podman leaves of the environment of what supervises its containers.
+      environment.includes(`\0CONTAINERS_CONF=${folder}/`) ||
       read(`/proc/${pid}/cgroup`).includes(`/${basename(folder)}/`) ||
       (/^(postgres|redis-)/.test(stat.command) && isInside(folder, workingDirectory(pid)))
     ) {

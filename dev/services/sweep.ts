@@ -16,7 +16,8 @@ export async function sweepFolder(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
-const hasContainers = (folder: string): boolean => existsSync(join(folder, "exec/containerd"));
+const hasContainers = (folder: string): boolean =>
+  existsSync(join(folder, "exec/containerd")) || existsSync(join(folder, "containers.conf"));
 
 /** Kills everything that belongs to the folder and waits until none of it is left. */
 export async function endProcesses(folder: string): Promise<void> {

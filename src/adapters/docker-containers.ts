@@ -22,18 +22,21 @@ const CONTAINER_SCHEMA = v.object({
 
 export const CONTAINERS_SCHEMA = v.array(CONTAINER_SCHEMA);
 
-type Container = v.InferOutput<typeof CONTAINER_SCHEMA>;
+export type ListedContainer = v.InferOutput<typeof CONTAINER_SCHEMA> & {
+  /** Where a listing has it as a number: then the text isn't asked. Null for what has not ended. */
+  readonly ExitCode?: number | null;
+};
 
 /**
  * Names are unique within an Engine, yet a workspace can be claimed twice: by an Engine of another kind, or by a
  * container that carries two names. Then running beats not running, the newer the older, and the id decides.
  */
 export function collectContainers(
-  containers: readonly Container[],
+  containers: readonly ListedContainer[],
   prefix: string,
   only: ReadonlySet<WorkspaceId> | undefined,
 ): Listing<ContainerSeen> {
-  const chosen = new Map<WorkspaceId, Container>();
+  const chosen = new Map<WorkspaceId, ListedContainer>();
   const contested = new Set<WorkspaceId>();
   for (const container of containers) {
     for (const name of container.Names ?? []) {
@@ -49,21 +52,21 @@ export function collectContainers(
   return { byWorkspace, contested: [...contested] };
 }
 
-function counts(container: Container, rival: Container): boolean {
+function counts(container: ListedContainer, rival: ListedContainer): boolean {
   const running = stateOf(container) === "running";
   if (running !== (stateOf(rival) === "running")) return running;
   if (container.Created !== rival.Created) return container.Created > rival.Created;
   return container.Id > rival.Id;
 }
 
-const stateOf = (container: Container): string => container.State.toLowerCase();
+const stateOf = (container: ListedContainer): string => container.State.toLowerCase();
 
-function toSeen(container: Container): ContainerSeen {
+function toSeen(container: ListedContainer): ContainerSeen {
   const state = stateOf(container);
   return {
     state: storableText(state),
     health: parseHealth(state, container.Status, container.Health?.Status ?? undefined),
-    exitCode: parseExitCode(state, container.Status),
+    exitCode: container.ExitCode === undefined ? parseExitCode(state, container.Status) : container.ExitCode,
     containerId: container.Id.slice(0, ID_DIGITS),
     image: storableText(container.Image),
   };

@@ -61,12 +61,31 @@ const CHANGES_NOTHING: ReadonlySet<string> = new Set([
   "update",
 ]);
 
+/** Containers whose health is remembered; of more, the least recently heard of are forgotten. */
+const REMEMBERED_HEALTHS = 100_000;
+
+/**
+ * What Podman last told of each container's health: it tells of every health check, where Docker tells of changes alone,
+ * and a look for each would never let the Observer become idle.
+ */
+export class ToldHealth {
+  readonly #told = new Map<string, string>();
+
+  isNews(containerId: string, health: string): boolean {
+    const isNews = this.#told.get(containerId) !== health;
+    this.#told.delete(containerId);
+    this.#told.set(containerId, health);
+    if (this.#told.size > REMEMBERED_HEALTHS) this.#told.delete(this.#told.keys().next().value!);
+    return isNews;
+  }
+}
+
 /**
  * What a line of the stream says that a listing may show otherwise now: nothing (an empty list), what some workspaces
  * are (the list), or anything (null). What can't be understood may be about anything; only what surely is about
  * something else is not.
  */
-export function subjectsOf(line: string, prefix: string): Subject[] | null {
+export function subjectsOf(line: string, prefix: string, told = new ToldHealth()): Subject[] | null {
   if (line.trim() === "") return [];
   let event: unknown;
   try {
@@ -81,19 +100,24 @@ export function subjectsOf(line: string, prefix: string): Subject[] | null {
   // exec_die, "exec_start: sh -c true": health checks make three of them each time.
   if (CHANGES_NOTHING.has(action) || action.startsWith("exec")) return [];
   const actor = textAt(event, "Actor", "ID");
+  const name = textAt(event, "Actor", "Attributes", "name");
   if (type === "volume") {
-    if (actor === null) return null;
-    const workspace = parseVolumeName(actor, prefix);
+    // Podman leaves the ID empty and names the volume where a container's name would be.
+    const volume = actor || (name ?? actor);
+    if (volume === null) return null;
+    const workspace = parseVolumeName(volume, prefix);
     return workspace === null ? [] : [{ workspace, containerId: null }];
   }
-  const names = [
-    textAt(event, "Actor", "Attributes", "name"),
-    // A rename takes a name away as well.
-    textAt(event, "Actor", "Attributes", "oldName"),
-  ].filter((name) => name !== null);
+  const health = textAt(event, "HealthStatus");
+  if (health !== null && actor !== null && action === "health_status" && !told.isNews(actor, health))
+    return [];
+  // A rename takes a name away as well, and Podman doesn't say which.
+  const oldName = textAt(event, "Actor", "Attributes", "oldName");
+  if (action === "rename" && oldName === null) return null;
+  const names = [name, oldName].filter((each) => each !== null);
   if (names.length === 0) return null;
-  return names.flatMap((name) => {
-    const workspace = parseContainerName(name.startsWith("/") ? name : `/${name}`, prefix);
+  return names.flatMap((each) => {
+    const workspace = parseContainerName(each.startsWith("/") ? each : `/${each}`, prefix);
     return workspace === null ? [] : [{ workspace, containerId: actor }];
   });
 }

@@ -8,7 +8,7 @@
  * An event in the instant between the headers and the Engine's own subscription is lost, which is legal.
  */
 import type { Clock, HintListener, HintSource } from "../observer/ports.ts";
-import { createLineSplitter, subjectsOf } from "./docker-event-lines.ts";
+import { createLineSplitter, subjectsOf, ToldHealth } from "./docker-event-lines.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
@@ -37,6 +37,7 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
   const { clock, prefix, random } = options;
   const transport = createDockerTransport(options.endpoint);
   const versions = createVersionNegotiator(transport);
+  const told = new ToldHealth();
 
   /** One connection, from its first byte to its last. */
   async function follow(listener: Omit<HintListener, "onDown">, signal: AbortSignal): Promise<StreamEnd> {
@@ -60,9 +61,11 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
       listener.onUp();
       const splitLines = createLineSplitter();
       for await (const bytes of stream) {
-        const told = splitLines(bytes).map((line) => (line === null ? null : subjectsOf(line, prefix)));
-        const subjects = told.flatMap((each) => each ?? []);
-        if (told.includes(null)) listener.onHint();
+        const lines = splitLines(bytes).map((line) =>
+          line === null ? null : subjectsOf(line, prefix, told),
+        );
+        const subjects = lines.flatMap((each) => each ?? []);
+        if (lines.includes(null)) listener.onHint();
         else if (subjects.length > 0) listener.onHint(subjects);
       }
       throw new EngineFault("the Engine ended the event stream");

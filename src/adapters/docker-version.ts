@@ -14,9 +14,14 @@ const VERSION_SCHEMA = v.object({
   ApiVersion: VERSION_TEXT,
   MinAPIVersion: v.nullish(v.union([VERSION_TEXT, v.literal("")])),
   Version: v.optional(v.string(), ""),
+  Components: v.nullish(v.array(v.object({ Name: v.optional(v.string(), "") }))),
 });
 
+/** Who speaks: Podman has the same API and answers otherwise in places (docs/engines.md). */
+export type EngineKind = "docker" | "podman";
+
 export interface EngineVersion {
+  readonly kind: EngineKind;
   /** "1.41": as it stands in paths. */
   readonly apiVersion: string;
   /** "20.10.24" */
@@ -38,7 +43,8 @@ export function negotiate(server: v.InferOutput<typeof VERSION_SCHEMA>): EngineV
       `the Engine is too new: ${engine} speaks API ${oldestOfServer} to ${server.ApiVersion}, and ${NEWEST_API} is the newest known here: upgrade Observer`,
     );
   }
-  return { apiVersion, serverVersion: server.Version };
+  const isPodman = (server.Components ?? []).some(({ Name }) => Name === "Podman Engine");
+  return { kind: isPodman ? "podman" : "docker", apiVersion, serverVersion: server.Version };
 }
 
 /** Negative, zero or positive. 1.9 is older than 1.41. */

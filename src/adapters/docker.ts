@@ -14,11 +14,12 @@ import type {
   VolumeProvider,
   VolumeSeen,
 } from "../observer/ports.ts";
-import { CONTAINERS_SCHEMA, collectContainers } from "./docker-containers.ts";
+import { CONTAINERS_SCHEMA, collectContainers, type ListedContainer } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { FilterWorth, listPath, nameFilter } from "./docker-filters.ts";
 import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
+import { PODMAN_CONTAINERS_PATH, PODMAN_CONTAINERS_SCHEMA, podmanIdentity } from "./docker-podman.ts";
 import { createDockerTransport, LastAnswer } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
 import { collectVolumes, VOLUME_SCHEMA, VOLUMES_SCHEMA } from "./docker-volumes.ts";
@@ -60,6 +61,7 @@ const ASKED_BY_NAME = 4;
 const INFO_SCHEMA = v.object({
   ID: v.optional(v.string(), ""),
   Name: v.optional(v.string(), ""),
+  DockerRootDir: v.optional(v.string(), ""),
   ServerVersion: v.optional(v.string()),
 });
 
@@ -142,24 +144,24 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     listAll: (prefix, look) =>
       named("list containers", async () => {
         if (asksForNothing(look)) return NOTHING;
-        const { apiVersion } = await versions.get(look.signal);
+        const { kind, apiVersion } = await versions.get(look.signal);
         await Promise.all([...(look.after ?? [])].map((id) => settled(apiVersion, id, look.signal)));
         const isWhole = look.only === undefined;
         const isFiltered = !isWhole || worth.isFiltered();
         const names = look.only && [...look.only].map((id) => containerName(id, prefix));
         const filter = isFiltered ? nameFilter(prefix, names) : null;
+        const make = (containers: readonly ListedContainer[]) => {
+          const listing = collectContainers(containers, prefix, look.only);
+          if (!isFiltered) worth.saw(containers.length, listing.byWorkspace.size);
+          return listing;
+        };
+        const known = isWhole ? last : null;
+        if (kind === "podman") {
+          const path = listPath(...PODMAN_CONTAINERS_PATH, { all: "true" }, filter);
+          return transport.getMade(path, PODMAN_CONTAINERS_SCHEMA, look.signal, make, known);
+        }
         const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
-        return transport.getMade(
-          path,
-          CONTAINERS_SCHEMA,
-          look.signal,
-          (containers) => {
-            const listing = collectContainers(containers, prefix, look.only);
-            if (!isFiltered) worth.saw(containers.length, listing.byWorkspace.size);
-            return listing;
-          },
-          isWhole ? last : null,
-        );
+        return transport.getMade(path, CONTAINERS_SCHEMA, look.signal, make, known);
       }),
 
     listVolumes: (prefix, look) =>
@@ -186,7 +188,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         const version = await versions.get(signal);
         const info = await transport.getJson(`/v${version.apiVersion}/info`, INFO_SCHEMA, signal);
         return {
-          id: storableText(info.ID),
+          id: storableText(version.kind === "podman" ? podmanIdentity(info) : info.ID),
           name: storableText(info.Name),
           serverVersion: storableText(info.ServerVersion ?? version.serverVersion),
           apiVersion: version.apiVersion,

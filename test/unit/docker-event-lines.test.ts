@@ -1,7 +1,7 @@
 // The event stream's bytes become lines however they are cut, and lines hints: rather one too many than one lost.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createLineSplitter, subjectsOf } from "../../src/adapters/docker-event-lines.ts";
+import { createLineSplitter, subjectsOf, ToldHealth } from "../../src/adapters/docker-event-lines.ts";
 import type { Subject } from "../../src/observer/ports.ts";
 
 /** It may be about one of ours. */
@@ -104,6 +104,38 @@ describe("isHint()", () => {
     expect(subjectsOf(rename, "ws-")).toEqual([a, { ...a, workspace: "b" as Subject["workspace"] }]);
     expect(subjectsOf(line("container", "die", "f00"), "ws-")).toBeNull();
     expect(subjectsOf('{"Type":"volume","Action":"create"}', "ws-")).toBeNull();
+  });
+
+  describe("as Podman tells them", () => {
+    const health = (status: string, id = "f00") =>
+      JSON.stringify({
+        Type: "container",
+        Action: "health_status",
+        Actor: { ID: id, Attributes: { name: "ws-a" } },
+        HealthStatus: status,
+      });
+
+    test("a volume is named where a container's name would be", () => {
+      const of = (name: string) => subjectsOf(line("volume", "create", "", { name }), "ws-");
+      expect(of("ws-a-home")).toEqual([{ workspace: "a", containerId: null }] as unknown as Subject[]);
+      expect(of("other")).toEqual([]);
+    });
+
+    test("a rename that doesn't tell the old name is about anybody", () => {
+      expect(subjectsOf(line("container", "rename", "f00", { name: "other" }), "ws-")).toBeNull();
+    });
+
+    test("of its health checks only one that tells something new is a hint", () => {
+      const told = new ToldHealth();
+      const count = (text: string) => subjectsOf(text, "ws-", told)?.length;
+      const said = ["starting", "healthy", "healthy", "unhealthy", "unhealthy", "healthy"];
+      expect(said.map((status) => count(health(status)))).toEqual([1, 1, 0, 1, 0, 1]);
+      expect(count(health("healthy", "f01"))).toBe(1);
+      expect(count(health("healthy"))).toBe(0);
+      // An Engine that tells of changes alone names them in the action.
+      const docker = of("health_status: healthy");
+      expect([count(docker), count(docker)]).toEqual([1, 1]);
+    });
   });
 
   test("what can't be understood is a hint; what surely is about something else is not", () => {
