@@ -1,9 +1,12 @@
 // Goal: on Podman the table is as true as on Docker: a workspace's whole life, and Podman's own restart.
 // Method: one observer, deeds through Podman's socket; what its answers look like is the contract suite's business.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Podman, startPodman } from "../../dev/services/podman.ts";
 import { checksOfEverything, nextLooks, QUICK, useWorld } from "./support.ts";
-import { type Observer, runCommand, startObserver } from "./support-executable.ts";
+import { startEngineProxy } from "./support-engine-proxy.ts";
+import { type Observer, runCommand, startObserver, workFolder } from "./support-executable.ts";
 import { createPlatform, type Platform } from "./support-platform.ts";
 
 const world = useWorld({ postgres: 18, keepObservers: true });
@@ -62,12 +65,32 @@ test("P7: after Podman's restart it is the same world, and what vanishes is not 
   expect(observer.log("world.changed")).toEqual([]);
 }, 60_000);
 
-test("check names Podman's version", async () => {
-  const checked = await runCommand(
-    ["check", "--json"],
-    world.settings(platform, { DOCKER_HOST: podman.dockerHost }),
-  );
-  expect(checked.stdout).toContain((await podman.engine.version()).Version);
+test("check finds all well behind a proxy with the rule of docs/engines.md, and names Podman's version", async () => {
+  const page = readFileSync(join(import.meta.dir, "../../docs/engines.md"), "utf8");
+  const rule = new RegExp(/path_reg (\S+)/.exec(page)![1]!);
+  const proxy = await startEngineProxy({
+    socketPath: join(workFolder(), "engine.sock"),
+    engineSocketPath: podman.socketPath,
+    groupId: 0,
+    allows: (method, path) => method === "GET" && rule.test(path),
+  });
+  try {
+    const settings = world.settings(platform, { DOCKER_HOST: `unix://${proxy.socketPath}` });
+    const checked = await runCommand(["check", "--json"], settings);
+    const { findings } = JSON.parse(checked.stdout) as { findings: unknown[] };
+    const { Version } = await podman.engine.version();
+    expect(findings).toContainEqual({
+      name: "engine",
+      result: "ok",
+      detail: expect.stringContaining(`version ${Version}`),
+    });
+    expect(checked.code).toBe(0);
+    expect(proxy.denied.size).toBe(0);
+    expect(proxy.allowed).toContain("GET /libpod/containers/json");
+    expect(proxy.allowed).not.toContain("GET /containers/json");
+  } finally {
+    await proxy.stop();
+  }
 });
 
 checksOfEverything();
