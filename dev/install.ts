@@ -22,6 +22,13 @@ const program = (name: string, debianPackage: string): Requirement => ({
   isThere: () => findProgram(name) !== undefined,
 });
 
+/** For the examples of docs/integrating.md: of Debian's own Python, whatever other one is on the path. */
+const pythonModule = (name: string): Requirement => ({
+  what: `Python's module ${name}`,
+  debianPackage: `python3-${name}`,
+  isThere: () => existsSync(join("/usr/lib/python3/dist-packages", name)),
+});
+
 const REQUIREMENTS: readonly Requirement[] = [
   program("dockerd", "docker.io"),
   program("containerd", "containerd"),
@@ -45,6 +52,8 @@ const REQUIREMENTS: readonly Requirement[] = [
     debianPackage: "busybox-static",
     isThere: hasStaticBusybox,
   },
+  pythonModule("psycopg2"),
+  pythonModule("redis"),
   {
     what: "the server of PostgreSQL 15",
     debianPackage: "postgresql-15",
