@@ -1,0 +1,84 @@
+// The commands in the documentation: every line of a block of `sh`, and who runs it.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Glob } from "bun";
+
+export const root = join(import.meta.dir, "..");
+
+export interface DocumentedCommand {
+  readonly page: string;
+  /** Lines of one block belong together. */
+  readonly block: number;
+  /** Without the comment after it; continued lines are one. */
+  readonly text: string;
+}
+
+export function documentedCommands(): DocumentedCommand[] {
+  const pages = ["*.md", "docs/**/*.md", "packaging/**/*.md"].flatMap((pattern) => [
+    ...new Glob(pattern).scanSync(root),
+  ]);
+  return pages.flatMap((page) =>
+    [...readFileSync(join(root, page), "utf8").matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)].flatMap(
+      ([, lines], block) =>
+        lines!
+          .replaceAll(/ *\\\n */g, " ")
+          .split("\n")
+          .map((line) => line.replace(/(^|\s+)#.*$/, "").trim())
+          .filter((text) => text !== "")
+          .map((text) => ({ page, block, text })),
+    ),
+  );
+}
+
+/** Run word for word by test/e2e/docs-commands.test.ts. */
+export const RUN_BY_E2E: readonly string[] = [
+  'observer schema --role observer | psql "$OWNER_URL"',
+  "observer check",
+  "observer run",
+  "observer schema --role observer | psql platform",
+  "psql platform -c '\\password observer'",
+  "observer status",
+  "observer accept engine",
+  "observer explain 7f3c",
+];
+
+/** Not run as they stand. Why, and which file of the repository does the same. */
+export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string; readonly see: string }[] = [
+  { command: /^npm start$/, why: "runs until Ctrl-C", see: "test/e2e/demo.test.ts" },
+  { command: /^npm test$/, why: "it is what runs the tests", see: "dev/test.ts" },
+  {
+    command: /^npx bun@\S+ install --frozen-lockfile && npx bun@\S+ run build$/,
+    why: "needs the package registry; npm test begins with the one, and its build is the other",
+    see: "dev/test.ts",
+  },
+  { command: /^bun run test:quick$/, why: "it is part of npm test", see: "dev/test.ts" },
+  {
+    command: /^bun run format$/,
+    why: "writes into the checkout; npm test checks the same",
+    see: "dev/test.ts",
+  },
+  { command: /^bun run build$/, why: "npm test does", see: "dev/test.ts" },
+  { command: /^bun run dev:services$/, why: "runs until Ctrl-C", see: "dev/services/selfcheck.ts" },
+  {
+    command: /^bun run bench --(check|write)$/,
+    why: "takes minutes, and means nothing on a busy machine",
+    see: "test/unit/bench-check.test.ts",
+  },
+  {
+    command: /^docker build -f Containerfile -t observer --build-arg \S+( \S+)* \.$/,
+    why: "needs an image of a registry; the Containerfile is built from one that is made here",
+    see: "test/e2e/image-build.ts",
+  },
+  {
+    command: /^docker run --detach --name observer /,
+    why: "needs the docker command; the same is asked of the Engine's API",
+    see: "test/e2e/image.test.ts",
+  },
+];
+
+/** `A=b C=d`, with `export` before it or not. */
+export function settingsOf(text: string): Record<string, string> | null {
+  const words = text.replace(/^export /, "").split(" ");
+  if (!words.every((word) => /^[A-Z][A-Z0-9_]*=\S+$/.test(word))) return null;
+  return Object.fromEntries(words.map((word) => word.split(/=(.*)/s) as [string, string]));
+}
