@@ -9,6 +9,7 @@ import { ensureServices } from "../install.ts";
 import { controlGroups } from "./control-groups.ts";
 import { startDocker } from "./docker.ts";
 import { startPgBouncer } from "./pgbouncer.ts";
+import { startPodman } from "./podman.ts";
 import { startPostgres } from "./postgres.ts";
 import { processesOf } from "./procfs.ts";
 import { startRedis, startSentinel } from "./redis.ts";
@@ -81,6 +82,22 @@ async function checkDocker(): Promise<void> {
   await engine.pause(await engine.run({ name: "ws-left-paused", volume: "ws-left" }));
   await engine.run({ name: "ws-left-running" });
   await timed("dockerd: stop with two containers", () => docker.stop());
+}
+
+async function checkPodman(): Promise<void> {
+  const podman = await started("podman with image", () => startPodman());
+  const { engine } = podman;
+  const id = await timed("podman: run a container with a volume", () =>
+    engine.run({ name: "ws-1", volume: "ws-1-home" }),
+  );
+  await timed("podman: restart with 1 running", () => podman.restart());
+  await engine.kill(id);
+  expect("a killed container's exit code is told", await engine.waitForExit(id), 137);
+  expect("the volume is listed", await engine.listVolumes(), ["ws-1-home"]);
+  await timed("podman: remove all", () => engine.removeAll());
+  await engine.pause(await engine.run({ name: "ws-left-paused", volume: "ws-left" }));
+  await engine.run({ name: "ws-left-running" });
+  await timed("podman: stop with two containers", () => podman.stop());
 }
 
 async function checkPostgres(version: 15 | 18): Promise<void> {
@@ -284,6 +301,7 @@ function checkNothingIsLeft(): void {
 try {
   await timed("what is needed is there", ensureServices);
   await checkDocker();
+  await checkPodman();
   await checkPostgres(15);
   await checkPostgres(18);
   await checkPasswords();

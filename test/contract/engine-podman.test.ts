@@ -1,7 +1,12 @@
 // The Engine's contract on a real, private Podman, through its Docker-compatible socket. What differs: docs/engines.md.
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { basename } from "node:path";
+import { controlGroups } from "../../dev/services/control-groups.ts";
 import { startPodman } from "../../dev/services/podman.ts";
+import { processesOf } from "../../dev/services/procfs.ts";
+import { mountsUnder } from "../../dev/services/sweep.ts";
 import { createDockerEngine } from "../../src/adapters/docker.ts";
 import { type EngineWorld, engineContract } from "./engine.ts";
 import { deadline } from "./engine-support.ts";
@@ -44,7 +49,7 @@ engineContract("Podman", async (): Promise<EngineWorld> => {
   };
 });
 
-test("P7: Podman is the same Engine after a restart, and for a second client", async () => {
+test("P7: Podman is the same Engine after a restart; and nothing of it is left after its stop", async () => {
   const podman = await startPodman();
   try {
     const id = async () => {
@@ -53,9 +58,17 @@ test("P7: Podman is the same Engine after a restart, and for a second client", a
     };
     const first = await id();
     expect(first).toBe(`podman ${hostname()}:${podman.folder}/data`);
+    await podman.engine.run({ name: "ws-running", volume: "ws-running-home" });
+    await podman.engine.pause(await podman.engine.run({ name: "ws-paused" }));
     await podman.restart();
     expect(await id()).toBe(first);
+    // Itself, two containers, and who supervises each.
+    expect(processesOf(podman.folder).length).toBeGreaterThanOrEqual(5);
   } finally {
     await podman.stop();
   }
+  expect(processesOf(podman.folder)).toEqual([]);
+  expect(mountsUnder(podman.folder)).toEqual([]);
+  expect(controlGroups(basename(podman.folder))).toEqual([]);
+  expect(existsSync(podman.folder)).toBe(false);
 }, 60_000);
