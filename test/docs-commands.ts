@@ -47,9 +47,50 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string;
   { command: /^npm start$/, why: "runs until Ctrl-C", see: "test/e2e/demo.test.ts" },
   { command: /^npm test$/, why: "it is what runs the tests", see: "dev/test.ts" },
   {
-    command: /^npx bun@\S+ install --frozen-lockfile && npx bun@\S+ run build$/,
+    command: /^npx bun@\S+ (install --frozen-lockfile|run build)$/,
     why: "needs the package registry; npm test begins with the one, and its build is the other",
     see: "dev/test.ts",
+  },
+  {
+    command: /^npx bun@\S+ (install --frozen-lockfile && npx bun@\S+ )?run package$/,
+    why: "needs the package registry, and takes half a minute",
+    see: "dev/package.ts",
+  },
+  {
+    command: /^sudo apt install \S+_amd64\.deb$/,
+    why: "changes the machine; dpkg does it in a root folder of its own, and apt in a fresh Debian",
+    see: "test/e2e/package.test.ts",
+  },
+  {
+    command: /^(sudoedit|cp|install -D -m 640) \S*.*observer\.(env|service)/,
+    why: "changes the machine; the files are checked",
+    see: "test/integration/systemd-unit.test.ts",
+  },
+  {
+    command: /^(sudo )?systemctl (daemon-reload|enable --now observer)$/,
+    why: "needs a service manager; what it asks and is told is tested with a socket in its place",
+    see: "test/e2e/observer-systemd.test.ts",
+  },
+  {
+    command:
+      /^(sudo )?systemd-run --pipe --wait .* observer check$|^systemd-run .*\/usr\/bin\/observer check$/,
+    why: "needs a service manager; the command in it is run",
+    see: "test/e2e/docs-commands.test.ts",
+  },
+  {
+    command: /^bun run docs$/,
+    why: "writes into the checkout; its result is compared",
+    see: "test/unit/config-docs.test.ts",
+  },
+  {
+    command: /^bun dev\/page-picture\.ts URL$/,
+    why: "wants an endpoint to show",
+    see: "dev/page-picture.ts",
+  },
+  {
+    command: /^observer status (--watch|--url \S+)$/,
+    why: "runs until Ctrl-C, or wants an instance elsewhere",
+    see: "test/e2e/observer-status.test.ts",
   },
   { command: /^bun run test:quick$/, why: "it is part of npm test", see: "dev/test.ts" },
   {
