@@ -53,7 +53,6 @@ const CHANGES_NOTHING: ReadonlySet<string> = new Set([
   "init",
   "kill",
   "mount",
-  "oom",
   "resize",
   "sync",
   "top",

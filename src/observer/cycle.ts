@@ -8,7 +8,7 @@ import type { EngineListing, GuardConfig } from "./absence.ts";
 import { believe, type CycleMemory } from "./believe.ts";
 import type { CycleKind } from "./cadence.ts";
 import { withDeadline } from "./deadline.ts";
-import { forgetDeaths } from "./deaths.ts";
+import { forgetDeaths, isDoubtful } from "./deaths.ts";
 import type { Instant } from "./instant.ts";
 import { keepUnchanged } from "./listing.ts";
 import type {
@@ -121,7 +121,10 @@ export async function runCycle(
 
   const sight = { engine: engine?.value ?? null, archives: archives?.value ?? null };
   const due = { now, maxAgeMs: parts.config.maxAgeMs, horizonMs: plan.horizonMs };
-  const unsettled = [...rows.values()].filter((mirrored) => !isSettled(mirrored, sight, due));
+  const doubtful = new Set([...deaths.values()].filter(isDoubtful).map(({ workspaceId }) => workspaceId));
+  const unsettled = [...rows.values()].filter(
+    (mirrored) => !isSettled(mirrored, sight, due) || doubtful.has(mirrored.row.id),
+  );
   if (engine !== null) {
     await explainDeaths(parts, plan, unsettled, world, deaths, report);
     forgetDeaths(deaths, engine.value.containers.byWorkspace.values(), parts.clock.monotonicMs());

@@ -1,6 +1,9 @@
 /**
  * Why containers died. A listing says "Exited (137)", which may be a kill or the kernel's lack of memory; only an
  * inspect tells. Each container that has newly exited gets one, bounded in number and time, before its row is written.
+ *
+ * An Engine hears of the lack of memory beside the exit, now and then a moment later. So a 137 that is not called so gets
+ * a second inspect with what is looked at next.
  */
 import { isJsonObject } from "./conditions.ts";
 import { limits } from "./limits.ts";
@@ -12,6 +15,8 @@ export interface KnownDeath extends ContainerDeath {
   readonly containerId: string;
   /** Monotonic milliseconds. */
   readonly learntMs: number;
+  /** It was asked twice. */
+  readonly isConfirmed: boolean;
 }
 
 /** By container id. Kept while the container is listed, and for a while after, for whoever asks what happened. */
@@ -31,10 +36,14 @@ export function hasNewlyDied(row: WorkspaceRow, seen: ContainerSeen): boolean {
   );
 }
 
+/** Killed, by whom is not certain yet. */
+export const isDoubtful = ({ exitCode, oomKilled, isConfirmed }: KnownDeath): boolean =>
+  exitCode === 137 && !oomKilled && !isConfirmed;
+
 /** Asks about each, a few at a time. What can't be learnt is left out: the exit itself is known from the listing. */
 export async function learnDeaths(
   engine: Pick<InstanceController, "explainDeath">,
-  dead: readonly { readonly workspaceId: WorkspaceId; readonly containerId: string }[],
+  dead: readonly Pick<KnownDeath, "workspaceId" | "containerId" | "isConfirmed">[],
   nowMs: number,
   signal: AbortSignal,
 ): Promise<KnownDeath[]> {

@@ -11,7 +11,7 @@ import {
 } from "./compose.ts";
 import type { CycleParts, CyclePlan } from "./cycle.ts";
 import { withDeadline } from "./deadline.ts";
-import { type Deaths, hasNewlyDied, learnDeaths, rememberDeaths } from "./deaths.ts";
+import { type Deaths, hasNewlyDied, isDoubtful, learnDeaths, rememberDeaths } from "./deaths.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
@@ -80,8 +80,14 @@ export async function explainDeaths(
 ): Promise<void> {
   const dead = rows.flatMap(({ row }) => {
     const container = believed.pair(row.id)?.container;
-    return container !== undefined && hasNewlyDied(row, container)
-      ? [{ workspaceId: row.id, containerId: container.containerId }]
+    if (container === undefined) return [];
+    const { containerId } = container;
+    const known = deaths.get(containerId);
+    const isConfirmed = known !== undefined && isDoubtful(known);
+    // Asked once more, and if there is no answer it stays what it was.
+    if (isConfirmed) deaths.set(containerId, { ...known, isConfirmed });
+    return isConfirmed || hasNewlyDied(row, container)
+      ? [{ workspaceId: row.id, containerId, isConfirmed }]
       : [];
   });
   if (dead.length === 0) return;

@@ -72,7 +72,6 @@ describe("isHint()", () => {
     "detach",
     "resize",
     "kill",
-    "oom",
     "update",
     "commit",
     "copy",

@@ -125,9 +125,9 @@ async function tryWith(call: Call, body: Uint8Array, status = 200) {
 }
 
 describe.each([
-  ["an Engine", DOCKER],
-  ["Podman", PODMAN],
-])("answers of %s", (_, answers) => {
+  ["an Engine", DOCKER, "/"],
+  ["Podman", PODMAN, ""],
+] as const)("answers of %s", (_, answers, slash) => {
   beforeAll(() => {
     real = answers;
     engine = createDockerEngine({ endpoint: { kind: "unix", socketPath } });
@@ -186,7 +186,7 @@ describe.each([
         // What hides it is that the Engine, so to speak, told another name.
         if (lost.length === 1)
           expect(new TextDecoder().decode(body)).not.toContain(
-            call === "containers" ? `ws-${lost[0]}"],"Image":` : `"Name":"ws-${lost[0]}-home"`,
+            call === "containers" ? `"Names":["${slash}ws-${lost[0]}"]` : `"Name":"ws-${lost[0]}-home"`,
           );
       }),
       atLeast(100),

@@ -31,6 +31,7 @@ const known = (containerId: string, learntMs = 0): KnownDeath => ({
   workspaceId: id("a"),
   containerId,
   learntMs,
+  isConfirmed: false,
 });
 const signal = new AbortController().signal;
 
@@ -56,6 +57,33 @@ describe("runCycle() looks into deaths", () => {
     const killed = deadWorkspace(death());
     killed.cycle();
     expect(containerOf(killed)).toMatchObject({ reason: "Exited", message: "exited with code 137" });
+  });
+
+  test("a lack of memory that the Engine hears of after the exit is told by the next look, and asked for no further", () => {
+    const world = deadWorkspace(death());
+    world.cycle();
+    expect(containerOf(world)).toMatchObject({ reason: "Exited" });
+    world.deaths.set(exited.containerId, death({ oomKilled: true }));
+    world.cycle();
+    expect(containerOf(world)).toMatchObject({ reason: "OOMKilled" });
+    world.calls.length = 0;
+    world.cycle();
+    expect(world.calls).not.toContain("inspect");
+  });
+
+  test("a kill is asked about twice, and no more", () => {
+    const world = deadWorkspace(death());
+    for (let look = 0; look < 5; look++) world.cycle();
+    expect(world.calls.filter((call) => call === "inspect")).toHaveLength(2);
+  });
+
+  test("a second question without an answer is not asked again either", () => {
+    const world = deadWorkspace(death());
+    world.cycle();
+    world.explainDeath = () => Promise.reject(new Error("no"));
+    for (let look = 0; look < 5; look++) world.cycle();
+    expect(world.calls.filter((call) => call === "inspect")).toHaveLength(2);
+    expect(containerOf(world)).toMatchObject({ reason: "Exited" });
   });
 
   test("the Engine's error and the restarts are in the message", () => {
@@ -138,6 +166,7 @@ test("learnDeaths() asks about a bounded number, a few at a time", async () => {
   const dead = Array.from({ length: limits.deathsPerCycle + 10 }, (_, n) => ({
     workspaceId: id(`w${n}`),
     containerId: `${n}`,
+    isConfirmed: false,
   }));
   expect(await learnDeaths(engine, dead, 0, signal)).toHaveLength(limits.deathsPerCycle / 2);
   expect([asked, most]).toEqual([limits.deathsPerCycle, limits.deathsInParallel]);
