@@ -53,7 +53,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
   });
 
   const engine = createDockerEngine({ endpoint: config.engine });
-  const archives = await openArchives(config);
+  const archives = openArchives(config);
   const redis = await openRedis(config);
 
   const sourceOptions = {
@@ -182,11 +182,24 @@ export const postgresOptions = (config: Config): PostgresOptions => ({
   timeoutMs: config.writeTimeoutMs,
 });
 
-/** Loaded only where it is configured: the SDK is the heaviest part of the program. */
-async function openArchives(config: Config): Promise<S3Archives | null> {
-  if (config.archives === null) return null;
-  const { createS3Archives } = await import("./adapters/s3.ts");
-  return createS3Archives({ ...config.archives, pageTimeoutMs: config.listTimeoutMs });
+/**
+ * Loaded only where it is configured, and with the first question: the SDK is the heaviest part of the program, and while
+ * it is loaded the Engine is already at its list.
+ */
+function openArchives({ archives, listTimeoutMs }: Config): S3Archives | null {
+  if (archives === null) return null;
+  let opened: Promise<S3Archives> | null = null;
+  const open = () => {
+    opened ??= import("./adapters/s3.ts").then(({ createS3Archives }) =>
+      createS3Archives({ ...archives, pageTimeoutMs: listTimeoutMs }),
+    );
+    return opened;
+  };
+  return {
+    listArchives: async (prefix, look) => (await open()).listArchives(prefix, look),
+    head: async (prefix, signal) => (await open()).head(prefix, signal),
+    destroy: () => void opened?.then((store) => store.destroy()),
+  };
 }
 
 async function openRedis(config: Config): Promise<RedisHints | null> {
