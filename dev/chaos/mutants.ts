@@ -28,8 +28,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: "src/adapters/docker.ts",
-        from: "transport.getJson(path, CONTAINERS_SCHEMA, look.signal)",
-        to: "transport.getJson(path, CONTAINERS_SCHEMA, look.signal).catch(() => [])",
+        from: "transport.getMade(path, CONTAINERS_SCHEMA, look.signal, make, known)",
+        to: "transport.getMade(path, CONTAINERS_SCHEMA, look.signal, make, known).catch(() => make([]))",
       },
     ],
     fault: "engine-containers-truncated",
