@@ -77,6 +77,16 @@ export class ToldHealth {
     if (this.#told.size > REMEMBERED_HEALTHS) this.#told.delete(this.#told.keys().next().value!);
     return isNews;
   }
+
+  /** Something else happened to it: whatever is told next is news. */
+  forget(containerId: string): void {
+    this.#told.delete(containerId);
+  }
+
+  /** What was told meanwhile nobody heard. */
+  forgetAll(): void {
+    this.#told.clear();
+  }
 }
 
 /**
@@ -108,6 +118,7 @@ export function subjectsOf(line: string, prefix: string, told = new ToldHealth()
     return workspace === null ? [] : [{ workspace, containerId: null }];
   }
   const health = textAt(event, "HealthStatus");
+  if (action !== "health_status" && actor !== null) told.forget(actor);
   if (health !== null && actor !== null && action === "health_status" && !told.isNews(actor, health))
     return [];
   // A rename takes a name away as well, and Podman doesn't say which.

@@ -52,6 +52,7 @@ export function createDockerEvents(options: DockerEventsOptions): HintSource {
     try {
       const { apiVersion } = await versions.get(connection.signal);
       const path = `/v${apiVersion}/events?filters=${encodeURIComponent(FILTERS)}`;
+      told.forgetAll();
       const stream = await transport.openStream(path, connection.signal);
       await timer.stop();
       timer = startTimer(clock, RENEW_MS, () => {

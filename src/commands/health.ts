@@ -14,7 +14,12 @@ export async function health(config: Config): Promise<number> {
   }
   const url = `${endpointOf(listen)}/healthz`;
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: "manual" });
+    const response = await fetch(url, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      redirect: "manual",
+      // It is on this machine, whatever proxy the environment names for others.
+      proxy: false,
+    });
     await print(printable((await response.text()).trim()));
     return response.status === 200 ? exitCode.ok : exitCode.failed;
   } catch (cause) {

@@ -1,5 +1,7 @@
 /** Where `observer status` reads: the rows of `observer_status`, or what one running instance answers. */
+
 import type { PostgresClient } from "../adapters/postgres-client.ts";
+import { isLoopback } from "../config/status.ts";
 import type { ListenAddress } from "../config.ts";
 import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
 import { errorText } from "../status/error-text.ts";
@@ -55,8 +57,9 @@ export async function askEndpoint(base: string, token: string | null, signal: Ab
   try {
     response = await fetch(url, {
       signal,
-      // Elsewhere the token is nobody's.
+      // Elsewhere the token is nobody's: not a redirect's target's, nor a proxy's on the way to this very machine.
       redirect: "manual",
+      ...(isLoopback(URL.parse(url)?.hostname ?? "") && { proxy: false as const }),
       headers: token === null ? {} : { authorization: `Bearer ${token}` },
     });
     text = await boundedText(response);

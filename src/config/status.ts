@@ -42,7 +42,7 @@ export function parseListen(text: string): Parsed<ListenAddress | null> {
   return isHostName(name) ? parsed({ hostname: name, port }) : wrong;
 }
 
-const isLoopback = (hostname: string): boolean =>
+export const isLoopback = (hostname: string): boolean =>
   hostname === "::1" ||
   hostname.toLowerCase() === "localhost" ||
   (isIPv4(hostname) && hostname.startsWith("127."));

@@ -63,6 +63,8 @@ export interface CyclePlan {
   /** The next look comes no later than this. */
   readonly horizonMs: number;
   readonly stop: AbortSignal;
+  /** A page of rows was read, or a batch of them written: it goes on. */
+  readonly onStep?: () => void;
 }
 
 export async function runCycle(
@@ -158,7 +160,13 @@ async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, {
       clock,
       config.writeTimeoutMs,
       "Cannot load workspaces",
-      (signal, onPage) => store.load(since, signal, { isKnown: (row) => rows.isKnown(row), onPage }),
+      (signal, goesOn) => {
+        const onPage = () => {
+          goesOn();
+          plan.onStep?.();
+        };
+        return store.load(since, signal, { isKnown: (row) => rows.isKnown(row), onPage });
+      },
       plan.stop,
     );
     rows.merge(read, reading, clock.monotonicMs());

@@ -19,17 +19,16 @@ export interface Verdict {
 
 /**
  * Longest time that one cycle can take, every await at its deadline: stamp, then list (with patience for a second
- * source) beside load in pages, save in batches and wake, a second look, save and wake.
+ * source) beside load, save and wake, a second look, save and wake. Where rows come in several pages, or go in several
+ * batches, each is a step of its own.
  */
-export function longestCycleMs(config: HealthConfig, rows: number): number {
-  const batches = Math.max(1, Math.ceil(rows / limits.rowsPerStatement));
+export function longestStepMs(config: HealthConfig): number {
   const listMs = config.listTimeoutMs + limits.sourcePatienceMs;
-  return listMs + config.listTimeoutMs + (5 + 2 * batches) * config.writeTimeoutMs;
+  return listMs + config.listTimeoutMs + 7 * config.writeTimeoutMs;
 }
 
 /** A loop that came to the end of nothing for longer hangs. */
-export const hangsAfterMs = (config: HealthConfig, rows: number): number =>
-  config.idleIntervalMs + longestCycleMs(config, rows);
+export const hangsAfterMs = (config: HealthConfig): number => config.idleIntervalMs + longestStepMs(config);
 
 /** Something that is wrong. */
 export interface Finding {
@@ -54,7 +53,7 @@ const verdict = (found: readonly Finding[]): Verdict => ({
 });
 
 function hang(view: ObserverView, config: HealthConfig): Finding[] {
-  const boundMs = hangsAfterMs(config, view.lastCycle?.counts.rows ?? 0);
+  const boundMs = hangsAfterMs(config);
   const sinceMs = view.progressMs ?? view.startedMs;
   const age = view.nowMs - sinceMs;
   if (age <= boundMs) return [];

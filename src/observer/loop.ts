@@ -109,11 +109,7 @@ export class Loop {
       timeoutMs: parts.cycle.config.writeTimeoutMs,
       database: this.#links.database,
       onLost: () => this.#sleeper?.abort(),
-      isProgressing: () => {
-        const health = { ...parts.cadence, ...parts.cycle.config };
-        const age = clock.monotonicMs() - (this.#progressMs ?? this.#startedMs);
-        return age <= hangsAfterMs(health, this.#memory.rows.size);
-      },
+      isProgressing: () => this.#isProgressing,
     });
     this.#glances = new Glances({
       clock,
@@ -219,6 +215,9 @@ export class Loop {
       kind,
       horizonMs: this.#cadence.promisedMs,
       stop,
+      onStep: () => {
+        this.#progressMs = cycle.clock.monotonicMs();
+      },
     });
     const nowMs = cycle.clock.monotonicMs();
     this.#memory = report.memory;
@@ -252,11 +251,18 @@ export class Loop {
     } else if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
   }
 
+  get #isProgressing(): boolean {
+    const { cadence, cycle } = this.parts;
+    const age = cycle.clock.monotonicMs() - (this.#progressMs ?? this.#startedMs);
+    return age <= hangsAfterMs({ ...cadence, ...cycle.config });
+  }
+
   /** @returns whether the events that called for it are done with */
   async #glance(target: GlanceTarget): Promise<boolean> {
     const { cycle } = this.parts;
     const { lease } = this.#keeper;
-    if (lease === null) return false;
+    // A glance that writes renews the lease, which a loop that hangs must let go of.
+    if (lease === null || !this.#isProgressing) return false;
     const { report, isEnough } = await runGlance(cycle, this.#memory, target, {
       lease,
       horizonMs: this.#cadence.promisedMs,

@@ -115,7 +115,7 @@ const withDeath = (pair: SeenByEngine, deaths: Deaths): SeenByEngine => ({
  */
 export async function writeRows(
   parts: CycleParts,
-  plan: Pick<CyclePlan, "lease" | "horizonMs" | "stop">,
+  plan: Pick<CyclePlan, "lease" | "horizonMs" | "stop" | "onStep">,
   { now, readAtMs }: Stamped,
   rows: readonly MirroredRow[],
   believed: Believed,
@@ -222,7 +222,7 @@ const secondLook = (
 
 async function saveRows(
   parts: CycleParts,
-  { lease }: Pick<CyclePlan, "lease">,
+  { lease, onStep }: Pick<CyclePlan, "lease" | "onStep">,
   batches: Iterable<readonly ComposedRow[]>,
   report: ReportBuilder,
 ): Promise<void> {
@@ -234,6 +234,7 @@ async function saveRows(
     const outcome = await report.stage("save", () => save(parts, lease, batch));
     if (outcome === null) report.saveUnknown(batch);
     else report.saved(batch, outcome);
+    onStep?.();
     if (report.lostLease) return;
   }
 }

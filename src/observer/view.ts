@@ -51,7 +51,7 @@ export interface ObserverView {
   readonly cadence: { readonly mode: "idle" | "active"; readonly nextInMs: number | null };
   readonly sources: Readonly<Record<SourceName, SourceHealth | null>>;
   readonly links: Readonly<Record<LinkName, LinkHealth>>;
-  /** Last time a cycle or a stand-by check came to its end, whatever it found. */
+  /** Last time a cycle, a stand-by check, or a page of rows in a cycle came to its end, whatever it found. */
   readonly progressMs: number | null;
   /** Last time a cycle read and wrote the database without a failure. */
   readonly lastCommitMs: number | null;

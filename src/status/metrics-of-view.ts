@@ -108,7 +108,7 @@ export const viewMetrics: readonly ViewMetric[] = [
   ),
   gauge(
     "observer_progress_age_seconds",
-    "Time since a cycle or a stand-by check last came to its end, whatever it found.",
+    "Time since a cycle, a stand-by check, or a page of rows last came to its end, whatever it found.",
     [],
     ({ view }) => [[ageSeconds(view, view.progressMs ?? view.startedMs)]],
   ),

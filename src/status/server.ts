@@ -51,7 +51,7 @@ function listen(app: StatusServerOptions["app"], hostname: string, port: number)
       // Production mode shares the port unless told not to: a second instance would start without an error, and a
       // probe would reach now one of them, now the other.
       reusePort: false,
-      fetch: (request) => app.fetch(request),
+      fetch: (request) => app.fetch(withUsableUrl(request)),
     });
   } catch (cause) {
     const code = (cause as { code?: string }).code ?? "";
@@ -62,6 +62,13 @@ function listen(app: StatusServerOptions["app"], hostname: string, port: number)
       { cause },
     );
   }
+}
+
+/** Without a Host (HTTP/1.0, as probes of load balancers speak), or with one that is none, there is but a path. */
+function withUsableUrl(request: Request): Request {
+  if (URL.canParse(request.url)) return request;
+  const path = request.url.startsWith("/") ? request.url : `/${request.url.split("/").slice(3).join("/")}`;
+  return new Request(`http://observer${path}`, request);
 }
 
 async function close(server: Bun.Server<undefined>, deadlineMs: number): Promise<void> {

@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { waitFor } from "../../dev/services/wait.ts";
+import { askEndpoint } from "../../src/commands/status-source.ts";
 import { createStatusApp } from "../../src/status/app.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { createPage } from "../../src/status/page/page.ts";
@@ -51,6 +52,17 @@ async function client(server: StatusServer, text: string): Promise<Socket> {
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
   if (text !== "") await new Promise<void>((resolve) => socket.write(text, () => resolve()));
   return socket;
+}
+
+/** The status of the answer to a request, word for word. */
+async function statusOf(server: StatusServer, text: string): Promise<string> {
+  const socket = await client(server, text);
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.resume();
+  await waitFor("the answer's head", 5_000, () => Buffer.concat(chunks).includes("\r\n\r\n"));
+  socket.destroy();
+  return Buffer.concat(chunks).toString().split(" ")[1]!;
 }
 
 const GET = "GET /status HTTP/1.1\r\nHost: observer\r\n\r\n";
@@ -152,6 +164,41 @@ describe("stop()", () => {
     expect(await (await response).text()).toBe("finished");
     await stopped;
     await expectRefused(server);
+  });
+
+  test("a probe without a Host, or with one that is none, is answered like any other", async () => {
+    const view = () => leaderView();
+    const metrics = createMetrics({ view, build, health });
+    const page = createPage({ view, health, build });
+    const server = start(createStatusApp({ view, health, build, metrics, token: "0123456789abcdef", page }));
+    expect(await statusOf(server, "GET /healthz HTTP/1.0\r\n\r\n")).toBe("200");
+    for (const host of ["", "[", "a:99999"])
+      expect(await statusOf(server, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).toBe("200");
+    expect(await statusOf(server, "GET /status HTTP/1.1\r\nHost: [\r\n\r\n")).toBe("401");
+  });
+
+  test("`status --url` doesn't ask a proxy the way to this very machine", async () => {
+    let viaProxy = 0;
+    const proxy = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => {
+        viaProxy += 1;
+        return new Response("no", { status: 502 });
+      },
+    });
+    const before = process.env.http_proxy;
+    process.env.http_proxy = proxy.url.href;
+    try {
+      const server = start();
+      const reading = await askEndpoint(server.url, "0123456789abcdef", AbortSignal.timeout(5_000));
+      expect(reading).toBeDefined();
+      expect(viaProxy).toBe(0);
+    } finally {
+      if (before === undefined) delete process.env.http_proxy;
+      else process.env.http_proxy = before;
+      await proxy.stop(true);
+    }
   });
 
   test("P12: doesn't wait for open pages once they are closed, and cuts one that nobody reads", async () => {

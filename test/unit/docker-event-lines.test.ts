@@ -131,6 +131,11 @@ describe("isHint()", () => {
       expect(said.map((status) => count(health(status)))).toEqual([1, 1, 0, 1, 0, 1]);
       expect(count(health("healthy", "f01"))).toBe(1);
       expect(count(health("healthy"))).toBe(0);
+      // Started anew it is healthy anew, and so it is when nobody listened meanwhile.
+      expect(count(of("start"))).toBe(1);
+      expect(count(health("healthy"))).toBe(1);
+      told.forgetAll();
+      expect(count(health("healthy"))).toBe(1);
       // An Engine that tells of changes alone names them in the action.
       const docker = of("health_status: healthy");
       expect([count(docker), count(docker)]).toEqual([1, 1]);

@@ -20,7 +20,8 @@ const PAGE_POLICY =
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /** Browsers keep one set of cookies for all ports of a host, and a host may have several instances. */
 const cookieName = (c: Context): string => {
-  const { port } = new URL(c.req.url);
+  // Whoever sends a Host that is none gets the answer that anybody gets.
+  const port = URL.parse(c.req.url)?.port ?? "";
   return port === "" ? "observer_session" : `observer_session_${port}`;
 };
 /** Questions to the database under way at a time, for all who look. */

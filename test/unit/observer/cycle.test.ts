@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { formatInstant } from "../../../src/observer/instant.ts";
+import { limits } from "../../../src/observer/limits.ts";
 import { CycleWorld } from "./cycle-support.ts";
 import { archive, container, deferred, id, ids, listing, present, row, second, volume } from "./support.ts";
 
@@ -57,6 +58,15 @@ describe("runCycle()", () => {
     world.cycle();
     expect(conditionsOf(world)).not.toHaveProperty("container");
     expect(conditionsOf(world)).not.toHaveProperty("volume");
+  });
+
+  test("P12: each page of rows and each batch written is a step", () => {
+    const world = new CycleWorld();
+    world.rows = Array.from({ length: limits.rowsInFirstStatement + 1 }, (_, n) => row(`w${n}`));
+    let steps = 0;
+    world.cycle({ onStep: () => (steps += 1) });
+    expect(world.saves).toHaveLength(2);
+    expect(steps).toBeGreaterThanOrEqual(2);
   });
 
   test("P1: a listing that completed proves absence", () => {

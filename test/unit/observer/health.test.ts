@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, test } from "bun:test";
-import { type HealthConfig, isLive, isReady, longestCycleMs } from "../../../src/observer/health.ts";
+import { type HealthConfig, isLive, isReady, longestStepMs } from "../../../src/observer/health.ts";
 import type { SourceHealth } from "../../../src/observer/source.ts";
 import type { LinkHealth, ObserverView } from "../../../src/observer/view.ts";
 import { ownWorld } from "../../../src/observer/world.ts";
@@ -45,7 +45,7 @@ const view = (over: Partial<ObserverView> = {}): ObserverView => ({
 });
 
 describe("P12: isLive()", () => {
-  const boundMs = config.idleIntervalMs + longestCycleMs(config, 0);
+  const boundMs = config.idleIntervalMs + longestStepMs(config);
   test("by the age of the last progress, from the start on", () => {
     expect(isLive(view({ progressMs: 100_000 - boundMs }), config).ok).toBe(true);
     expect(isLive(view({ progressMs: 100_000 - boundMs - 1 }), config).ok).toBe(false);
