@@ -113,12 +113,17 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
         for (const table of created)
           log.info("schema.created", "Made a table of the Observer's own", { table });
         const before = await verifySchema(database, signal);
-        const migrated = await migrateOwnTables(database, before.outdated, signal);
+        const { migrated, unfinished } = await migrateOwnTables(database, before.outdated, signal);
         for (const versions of migrated)
           log.info("schema.migrated", "Brought a table of the Observer's own to this version", {
             ...versions,
           });
-        const findings = migrated.length === 0 ? before : await verifySchema(database, signal);
+        for (const { cause } of unfinished)
+          log.warn("schema.incomplete", "Goes on without something that it could use", {
+            reason: cause.message,
+          });
+        // Not only what was migrated here: another instance may have done it meanwhile.
+        const findings = before.outdated.length === 0 ? before : await verifySchema(database, signal);
         Object.assign(schema, judgeSchema(findings, log));
       }),
     inspect: (signal) =>

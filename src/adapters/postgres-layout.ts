@@ -47,10 +47,14 @@ export function noteLayoutDdl(table: OwnTable): string {
   const { layout } = LAYOUTS[table];
   return `do $do$ begin
   if coalesce(substring(obj_description('${table}'::regclass, 'pg_class') from '^Observer [^ ]+: layout ([0-9]{1,6}),')::int, 0) < ${layout} then
-    comment on table ${table} is '${layoutNote(LAYOUTS[table]).replaceAll("'", "''")}';
+    ${commentDdl(table)};
   end if;
 end $do$;`;
 }
+
+/** @param place where the table is, for whoever doesn't leave it to the search_path */
+export const commentDdl = (table: OwnTable, place: string = table): string =>
+  `comment on table ${place} is '${layoutNote(LAYOUTS[table]).replaceAll("'", "''")}'`;
 
 /** Null: this executable may use it. */
 export function layoutProblem(table: OwnTable, noted: NotedLayout): string | null {

@@ -31,23 +31,39 @@ export const OWN_COLUMNS: Readonly<Record<OwnTable, readonly string[]>> = {
   ],
 };
 
-/** Makes each table, and brings one that an older version made to the present layout: postgres-layout.ts. */
-export const OWN_TABLES_DDL: Readonly<Record<OwnTable, string>> = {
+/**
+ * What the tables of older versions lack, and how it is added. Apart from the creation: `create table if not exists` looks
+ * only where it would create, and asks for the right to create even where there is nothing to do.
+ */
+export const ADDED_COLUMNS: Readonly<Record<OwnTable, Readonly<Record<string, string>>>> = {
+  observer_lease: { known: "jsonb not null default '{}'" },
+  observer_status: {},
+  observer_transitions: {},
+};
+
+export const OWN_INDEXES: Readonly<Record<OwnTable, Readonly<Record<string, string>>>> = {
+  observer_lease: {},
+  observer_status: {},
+  observer_transitions: { observer_transitions_workspace_id_at: "(workspace_id, at)" },
+};
+
+/** Of those that the statements name. */
+export const lackingColumns = (table: OwnTable, columns: readonly string[]): readonly string[] =>
+  OWN_COLUMNS[table].filter((column) => !columns.includes(column));
+
+const TABLES_DDL: Readonly<Record<OwnTable, string>> = {
   observer_lease: `create table if not exists observer_lease (
   scope      text        primary key,
   holder     text        not null,
   epoch      bigint      not null,
   expires_at timestamptz not null,
   known      jsonb       not null default '{}'
-) with (fillfactor = 50);
-alter table observer_lease add column if not exists known jsonb not null default '{}';
-${noteLayoutDdl("observer_lease")}`,
+) with (fillfactor = 50);`,
   observer_status: `create table if not exists observer_status (
   instance   text        primary key,
   updated_at timestamptz not null,
   status     jsonb       not null
-) with (fillfactor = 50);
-${noteLayoutDdl("observer_status")}`,
+) with (fillfactor = 50);`,
   observer_transitions: `create table if not exists observer_transitions (
   id           bigint      generated always as identity primary key,
   at           timestamptz not null,
@@ -58,10 +74,27 @@ ${noteLayoutDdl("observer_status")}`,
   message      text        not null,
   details      jsonb       not null,
   instance     text        not null
-);
-create index if not exists observer_transitions_workspace_id_at on observer_transitions (workspace_id, at);
-${noteLayoutDdl("observer_transitions")}`,
+);`,
 };
+
+/** Makes the table where there is none, and brings one that an older version made to the present layout. */
+export const ownTableDdl = (table: OwnTable): string =>
+  [
+    TABLES_DDL[table],
+    ...Object.entries(ADDED_COLUMNS[table]).map(([column, type]) => addColumnDdl(table, column, type)),
+    ...Object.entries(OWN_INDEXES[table]).map(
+      ([index, columns]) => `create index if not exists ${index} on ${table} ${columns};`,
+    ),
+    noteLayoutDdl(table),
+  ].join("\n");
+
+/** Asks first: `add column if not exists` locks out every reader and writer, even where there is nothing to add. */
+const addColumnDdl = (table: OwnTable, column: string, type: string): string => `do $do$ begin
+  if not exists (select from pg_catalog.pg_attribute
+                  where attrelid = '${table}'::regclass and attname = '${column}' and not attisdropped) then
+    alter table ${table} add column ${column} ${type};
+  end if;
+end $do$;`;
 
 export const WORKSPACES_DDL = `-- Where a platform has its own table, this one is left as it is: it needs these columns, and may have more.
 -- The fill factor leaves room on each page, so that an update of conditions stays on it and touches no index.
@@ -93,11 +126,11 @@ export function schemaDdl({ role, schema }: SchemaOptions): string {
         ]),
     WORKSPACES_DDL,
     "-- Who writes: one row per lease. Lost or emptied, it is made anew at the next start.",
-    OWN_TABLES_DDL.observer_lease,
+    ownTableDdl("observer_lease"),
     "-- What each instance says of itself, at one row per cycle.",
-    OWN_TABLES_DDL.observer_status,
+    ownTableDdl("observer_status"),
     "-- What changed, when and why: a row per change, for as long as OBSERVER_TRANSITIONS_MAX_AGE says.",
-    OWN_TABLES_DDL.observer_transitions,
+    ownTableDdl("observer_transitions"),
     ...(role === null ? [] : [roleDdl(role, schema)]),
     "commit;",
   ];

@@ -4,7 +4,7 @@
  */
 import type { PostgresClient, Tx } from "./postgres-client.ts";
 import { LAYOUTS, layoutProblem, notedLayout, type OwnTable } from "./postgres-layout.ts";
-import { OWN_COLUMNS, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
+import { ADDED_COLUMNS, lackingColumns, WORKSPACES_READ, WORKSPACES_WRITTEN } from "./postgres-schema.ts";
 
 export interface SchemaFindings {
   readonly serverVersion: string;
@@ -65,8 +65,9 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
            coalesce((select pg_has_role(relowner, 'USAGE') from pg_catalog.pg_class where pg_class.oid = found.oid), false)
              as may_alter,
            obj_description(oid, 'pg_class') as comment,
-           array(select attname::text from pg_catalog.pg_attribute
-                  where attrelid = found.oid and attnum > 0 and not attisdropped) as columns
+           -- As JSON: of an array the driver knows no type, and gives its text.
+           (select coalesce(jsonb_agg(attname), '[]') from pg_catalog.pg_attribute
+             where attrelid = found.oid and attnum > 0 and not attisdropped) as columns
       from unnest(array['workspaces', 'observer_lease', 'observer_status', 'observer_transitions']) as name,
            lateral (select to_regclass(name)::oid as oid) as found`;
   const columns = await tx<ColumnRow[]>`
@@ -98,7 +99,9 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
   const unfit = (name: OwnTable) => unfitness(name, table(name)!, role);
   const outdated = (Object.keys(LAYOUTS) as OwnTable[]).filter((name) => {
     const found = table(name);
-    return found?.may_alter && notedLayout(found.comment).layout < LAYOUTS[name].layout;
+    if (!found?.may_alter) return false;
+    const older = LAYOUTS[name].layout - notedLayout(found.comment).layout;
+    return older > 0 || (older === 0 && lackingColumns(name, found.columns).length > 0);
   });
   const lease = table("observer_lease");
   if (!lease) problems.push(`there is no table observer_lease in ${place}; ${APPLY}`);
@@ -161,9 +164,11 @@ async function inspect(tx: Tx): Promise<SchemaFindings> {
 function unfitness(name: OwnTable, { comment, columns, may_alter }: TableRow, role: string): string | null {
   const noted = notedLayout(comment);
   const tooNew = layoutProblem(name, noted);
-  const lacking = OWN_COLUMNS[name].filter((column) => !columns.includes(column));
+  const lacking = lackingColumns(name, columns);
   if (tooNew !== null || lacking.length === 0) return tooNew;
   const maker = noted.by === null ? "an older version" : `Observer ${noted.by}`;
+  if (lacking.some((column) => !(column in ADDED_COLUMNS[name])))
+    return `${name} lacks ${lacking.join(", ")}, as no version of it does; rename it, and ${APPLY}`;
   const todo = may_alter ? "`observer run` adds that" : `${role} may not alter it: ${APPLY}`;
   return `${name} was made by ${maker} and lacks ${lacking.join(", ")}; ${todo}`;
 }

@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitFor } from "../../dev/services/wait.ts";
 import manifest from "../../package.json";
 import { checksOfEverything, QUICK, useWorld } from "./support.ts";
 import { type Finished, runCommand, startObserver, workFolder } from "./support-executable.ts";
@@ -145,6 +146,48 @@ describe("A database that can't be worked with ends run with 78", () => {
     await observer.logged("lease.acquired");
     expect(observer.log("schema.incomplete")).toHaveLength(1);
     expect(String(observer.log("schema.incomplete")[0]?.reason)).toMatch(/observer_status.*observer schema/);
+  });
+
+  test("and one whose layout cannot be noted is worked with too", async () => {
+    const platform = await createPlatform(world.postgres, "unnoted");
+    await platform.sql`comment on table observer_lease is null`;
+    // As a VACUUM holds it; it keeps no cycle from its work.
+    const vacuum = await platform.sql.reserve();
+    await vacuum`begin`;
+    await vacuum`lock table observer_lease in share update exclusive mode`;
+    const observer = startObserver({
+      ...QUICK,
+      DATABASE_URL: world.postgres.url(platform.name),
+      DOCKER_HOST: NO_ENGINE.DOCKER_HOST,
+    });
+    await observer.logged("lease.acquired");
+    expect(observer.log("schema.incomplete").map(({ reason }) => reason)).toEqual([
+      expect.stringContaining("Cannot bring observer_lease to the layout of this version"),
+    ]);
+    await vacuum`rollback`;
+    vacuum.release();
+  });
+
+  test("and one that another instance brings up to date at the same time is worked with as it is then", async () => {
+    const platform = await createPlatform(world.postgres, "together");
+    await platform.sql`alter table observer_lease drop column known`;
+    const other = await platform.sql.reserve();
+    await other`begin`;
+    await other`select pg_advisory_xact_lock(hashtext('observer: own tables'))`;
+    const observer = startObserver({
+      ...QUICK,
+      DATABASE_URL: world.postgres.url(platform.name),
+      DOCKER_HOST: NO_ENGINE.DOCKER_HOST,
+    });
+    await waitFor("it waits for the other one", 20_000, async () => {
+      const waiting = await other`select from pg_locks where locktype = 'advisory' and not granted`;
+      return waiting.length > 0;
+    });
+    await other`alter table observer_lease add column known jsonb not null default '{}'`;
+    await other`commit`;
+    other.release();
+    await observer.logged("lease.acquired");
+    expect(observer.log("schema.migrated")).toEqual([]);
   });
 });
 

@@ -2,15 +2,17 @@
 // leads, a newer one is used only where it says that it may be, and `workspaces` is never altered.
 // Method: tables as older and newer versions would leave them, on a private server; the adapter starts on them.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import postgres from "postgres";
 import { type Postgres, startPostgres } from "../../dev/services/postgres.ts";
 import { createLeadership } from "../../src/adapters/postgres.ts";
 import { PostgresClient } from "../../src/adapters/postgres-client.ts";
+import { DatabaseFault } from "../../src/adapters/postgres-fault.ts";
 import { LAYOUTS, layoutNote } from "../../src/adapters/postgres-layout.ts";
 import { createOwnTables, migrateOwnTables } from "../../src/adapters/postgres-own-tables.ts";
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import { verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { deadline } from "../contract/engine-support.ts";
-import { held, optionsOf } from "../contract/store-support.ts";
+import { held, holdOpen, optionsOf } from "../contract/store-support.ts";
 
 const ROLE = "observer_layout";
 const TABLES = ["observer_lease", "observer_status", "observer_transitions"];
@@ -18,6 +20,9 @@ const TABLES = ["observer_lease", "observer_status", "observer_transitions"];
 const OLD = `alter table observer_lease drop column known; ${TABLES.map((table) => `comment on table ${table} is null;`).join(" ")}`;
 const note = (table: string, layout: number, since: number) =>
   `comment on table ${table} is '${layoutNote({ layout, since }, "7.1.0")}'`;
+
+const NOTHING = { migrated: [], unfinished: [] };
+const OWN_TABLES = TABLES as (keyof typeof LAYOUTS)[];
 
 let server: Postgres;
 let databases = 0;
@@ -34,8 +39,10 @@ async function fresh(...ddl: readonly string[]) {
   const name = `layout${++databases}`;
   await server.createDatabase(name);
   for (const text of [schemaDdl({ role: ROLE, schema: null }), ...ddl]) await server.query(text, name);
-  const connect = (user?: string) => {
-    const client = new PostgresClient(optionsOf(server, { database: name, ...(user && { user }) }));
+  const connect = (user?: string, searchPath: string | null = null) => {
+    const client = new PostgresClient(
+      optionsOf(server, { database: name, searchPath, ...(user && { user }) }),
+    );
     clients.push(client);
     return client;
   };
@@ -44,6 +51,15 @@ async function fresh(...ddl: readonly string[]) {
     restricted: connect(ROLE),
     connect,
     query: (text: string) => server.query(text, name),
+    /** Somebody else's transaction holds this lock on the lease, until the function returned is called. */
+    async lock(mode: string) {
+      const session = postgres(server.url(name), { max: 1 });
+      const release = await holdOpen(session, (tx) => tx.unsafe(`lock table observer_lease in ${mode} mode`));
+      return async () => {
+        await release();
+        await session.end();
+      };
+    },
   };
 }
 
@@ -81,11 +97,12 @@ test("older tables are brought up to date once, with what they hold, and workspa
   );
   expect(
     made
-      .flat()
+      .flatMap(({ migrated }) => migrated)
       .map(({ table }) => table as string)
       .sort(),
   ).toEqual(TABLES);
-  expect(made.flat()[0]).toMatchObject({ by: null, from: 0, to: 1 });
+  expect(made.flatMap(({ unfinished }) => unfinished)).toEqual([]);
+  expect(made.flatMap(({ migrated }) => migrated)[0]).toMatchObject({ by: null, from: 0, to: 1 });
   expect(await verifySchema(owner, deadline())).toMatchObject({ problems: [], missing: [], outdated: [] });
   expect(await query(DEFINITION)).toEqual(before);
   // Whoever led goes on.
@@ -140,6 +157,96 @@ test("a newer table is used where it says so, and refused by name where not", as
 test("an older `observer schema`, applied again, takes nothing back", async () => {
   const { owner, query } = await fresh(note("observer_lease", 9, 9));
   await query(schemaDdl({ role: ROLE, schema: null }));
-  expect(await migrateOwnTables(owner, ["observer_lease"], deadline())).toEqual([]);
+  expect(await migrateOwnTables(owner, ["observer_lease"], deadline())).toEqual(NOTHING);
   expect((await verifySchema(owner, deadline())).problems).toHaveLength(1);
+});
+
+test("only the tables that were found are altered: no second set in a schema that comes first", async () => {
+  const { connect, query } = await fresh(
+    "create schema first",
+    OLD,
+    "drop index observer_transitions_workspace_id_at",
+  );
+  const client = connect(undefined, "first, public");
+  const { migrated, unfinished } = await migrateOwnTables(client, OWN_TABLES, deadline());
+  expect([migrated.map(({ table }) => table), unfinished]).toEqual([OWN_TABLES, []]);
+  expect(await verifySchema(client, deadline())).toMatchObject({ problems: [], missing: [], outdated: [] });
+  expect(
+    await query(`select relnamespace::regnamespace::text as schema, relname as name from pg_class
+                  where relname like 'observer%' and relkind in ('r', 'i') and relname !~ 'pkey' order by 2`),
+  ).toEqual([...TABLES, "observer_transitions_workspace_id_at"].map((name) => ({ schema: "public", name })));
+});
+
+test("an owner that may not create is enough for a column and a note; an index it goes without", async () => {
+  const owner = `owner_${databases + 1}`;
+  const { connect, query } = await fresh(
+    OLD,
+    `create role ${owner} login`,
+    ...TABLES.map((table) => `alter table ${table} owner to ${owner}`),
+    `grant select, update on workspaces to ${owner}`,
+    "revoke create on schema public from public",
+  );
+  const client = connect(owner);
+  const { migrated, unfinished } = await migrateOwnTables(client, OWN_TABLES, deadline());
+  expect([migrated.map(({ table }) => table), unfinished]).toEqual([OWN_TABLES, []]);
+  expect(await verifySchema(client, deadline())).toMatchObject({ problems: [], missing: [], outdated: [] });
+
+  await query(
+    "drop index observer_transitions_workspace_id_at; comment on table observer_transitions is null",
+  );
+  const without = await migrateOwnTables(client, OWN_TABLES, deadline());
+  expect([without.migrated, without.unfinished.map(({ table }) => table)]).toEqual([
+    [],
+    ["observer_transitions"],
+  ]);
+  expect(await verifySchema(client, deadline())).toMatchObject({ problems: [], missing: [] });
+});
+
+test("where no column is missing, neither migration nor script waits for a reader, or for ever", async () => {
+  const { owner, restricted, query, lock } = await fresh("comment on table observer_lease is null");
+  // As pg_dump holds it.
+  let release = await lock("access share");
+  const script = schemaDdl({ role: ROLE, schema: null });
+  await query(`set lock_timeout = 500; ${script}; comment on table observer_lease is null`);
+  expect(await migrateOwnTables(owner, ["observer_lease"], deadline())).toMatchObject({
+    migrated: [{ table: "observer_lease" }],
+    unfinished: [],
+  });
+  await release();
+
+  // As a VACUUM holds it.
+  await query("comment on table observer_lease is null");
+  release = await lock("share update exclusive");
+  const unfinished = async (client: PostgresClient) => {
+    const migration = await migrateOwnTables(client, ["observer_lease"], deadline());
+    expect(migration.migrated).toEqual([]);
+    return migration.unfinished.map(({ table, cause }) => [table, cause.code]);
+  };
+  expect(await unfinished(owner)).toEqual([["observer_lease", "55P03"]]);
+  await release();
+  expect(await unfinished(restricted)).toEqual([["observer_lease", "42501"]]);
+});
+
+test("a missing column that can't be added is said, with what to do", async () => {
+  const { owner, restricted, query, lock } = await fresh("alter table observer_lease drop column known");
+  // The note alone is no proof that nothing is missing.
+  expect(await verifySchema(owner, deadline())).toMatchObject({ outdated: ["observer_lease"] });
+  const release = await lock("access share");
+  for (const [client, code, todo] of [
+    [owner, "55P03", "look for it in pg_locks"],
+    [restricted, "42501", "run `observer schema --role NAME` and apply the grants it prints"],
+  ] as const) {
+    const fault = await migrateOwnTables(client, ["observer_lease"], deadline()).catch((cause) => cause);
+    expect(fault).toBeInstanceOf(DatabaseFault);
+    expect([fault.code, fault.message]).toEqual([code, expect.stringContaining(todo)]);
+  }
+  await release();
+  expect((await migrateOwnTables(owner, ["observer_lease"], deadline())).migrated).toHaveLength(1);
+  expect(await verifySchema(owner, deadline())).toMatchObject({ problems: [], outdated: [] });
+
+  await query("alter table observer_lease drop column epoch");
+  expect(await migrateOwnTables(owner, ["observer_lease"], deadline())).toEqual(NOTHING);
+  expect((await verifySchema(owner, deadline())).problems).toEqual([
+    "observer_lease lacks epoch, as no version of it does; rename it, and run `observer schema | psql` as the owner",
+  ]);
 });
