@@ -1,8 +1,10 @@
 /**
  * Sends metrics and spans to a collector, beside the loop: what the loop gives is put into a bounded queue, and one export
- * at a time goes out under a deadline. A collector that is down is told in the log once, and once that it is back.
+ * at a time goes out under a deadline. What cannot be sent is told in the log as any outage is, each signal for itself: there
+ * are collectors that take one of them only.
  */
 import { withDeadline } from "../observer/deadline.ts";
+import { type Outage, onFailure, outageFields } from "../observer/outage.ts";
 import type { Clock, Log } from "../observer/ports.ts";
 import type { CycleReport } from "../observer/report.ts";
 import type { BuildInfo } from "./describe.ts";
@@ -11,13 +13,15 @@ import { otlpMetrics } from "./otlp-metrics.ts";
 import { type OtlpSpan, spanOf } from "./otlp-spans.ts";
 import { attributes } from "./otlp-values.ts";
 
+type Signal = "metrics" | "traces";
+
 export interface OtlpExporterParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
   /** Rejects with an error whose `isPassing` says whether the same may be taken another time. */
-  readonly send: (signal: "metrics" | "traces", body: unknown, abort: AbortSignal) => Promise<void>;
+  readonly send: (signal: Signal, body: unknown, abort: AbortSignal) => Promise<void>;
   readonly metrics: Pick<Metrics, "snapshot">;
   readonly build: BuildInfo;
   readonly instance: string;
@@ -38,7 +42,7 @@ const MOST_SPANS = 1_024;
 const SPANS_PER_EXPORT = 256;
 /** How long a span waits for others to go with it. */
 const SPANS_EVERY_MS = 5_000;
-/** The end of the process waits no longer for the last export. */
+/** The end of the process waits no longer for the last export, however many batches that is. */
 const LAST_EXPORT_MS = 1_000;
 
 export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
@@ -54,11 +58,17 @@ export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
   const startedMs = wallMs();
   const spans: OtlpSpan[] = [];
   let dropped = 0;
-  let failures = 0;
+  const outages: Record<Signal, Outage | null> = { metrics: null, traces: null };
+
+  const fieldsOf = (signal: Signal, outage: Outage) => ({
+    signal,
+    ...outageFields(outage, clock.monotonicMs()),
+    ...(signal === "traces" && { droppedSpans: dropped }),
+  });
 
   /** A failure is for the log alone; what the end of the process cuts off is none. */
   const attempt = async (
-    signal: "metrics" | "traces",
+    signal: Signal,
     compose: () => unknown,
     timeoutMs: number,
     stop?: AbortSignal,
@@ -66,15 +76,20 @@ export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
     const send = async (abort: AbortSignal) => parts.send(signal, await compose(), abort);
     try {
       await withDeadline(clock, timeoutMs, `Cannot send ${signal}`, send, stop);
-      if (failures > 0)
-        log.info("telemetry.up", "Metrics and spans are taken again", { failures, droppedSpans: dropped });
-      failures = dropped = 0;
+      const outage = outages[signal];
+      if (outage !== null) log.info("telemetry.up", "Telemetry is taken again", fieldsOf(signal, outage));
+      outages[signal] = null;
+      if (signal === "traces") dropped = 0;
       return "taken";
     } catch (error) {
       if (stop?.aborted) return "unreached";
-      failures += 1;
-      if (failures === 1)
-        log.warn("telemetry.down", "Metrics and spans cannot be sent; it goes on without", { error });
+      const { outage, isWorthSaying } = onFailure(outages[signal], clock.monotonicMs());
+      outages[signal] = outage;
+      if (isWorthSaying)
+        log.warn("telemetry.down", "Telemetry cannot be sent; it goes on without", {
+          error,
+          ...fieldsOf(signal, outage),
+        });
       return error instanceof Error && "isPassing" in error && error.isPassing === false
         ? "refused"
         : "unreached";
@@ -124,8 +139,10 @@ export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
         metricsDueMs = clock.monotonicMs() + parts.metricIntervalMs;
         await exportMetrics(parts.timeoutMs, stop);
       }
-      const lastMs = Math.min(parts.timeoutMs, LAST_EXPORT_MS);
-      await Promise.all([exportSpans(lastMs), exportMetrics(lastMs)]);
+      const last = (end: AbortSignal) =>
+        Promise.all([exportSpans(parts.timeoutMs, end), exportMetrics(parts.timeoutMs, end)]);
+      // What is cut off is lost, and nobody's fault.
+      await withDeadline(clock, LAST_EXPORT_MS, "Cannot send the rest", last).catch(() => {});
     },
   };
 }

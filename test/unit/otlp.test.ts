@@ -1,5 +1,5 @@
 // What is sent to a collector. Goal: valid OTLP with the metrics' own values and a span per cycle; a collector that is down,
-// refuses or hangs costs bounded memory, one line in the log, and nobody's time.
+// refuses or hangs costs bounded memory, few lines in the log, and nobody's time.
 // Method: views and reports as the loop gives them, judged by a strict reader of the protocol's JSON; the exporter on virtual
 // time with a sender that answers as the test says.
 import { describe, expect, test } from "bun:test";
@@ -130,6 +130,9 @@ function setUp(metricIntervalMs = 60_000) {
   const world = {
     timeline,
     answer: "taken" as Answer,
+    /** What the answer is for this signal alone. */
+    answers: {} as { metrics?: Answer; traces?: Answer },
+    latencyMs: 0,
     lines: [] as { event: string; fields: Record<string, unknown> | undefined }[],
     requests: [] as { signal: string; atMs: number }[],
     spans: [] as Span[],
@@ -153,9 +156,10 @@ function setUp(metricIntervalMs = 60_000) {
     metricIntervalMs,
     send: async (signal, body) => {
       world.requests.push({ signal, atMs: timeline.nowMs });
-      if (world.answer === "hangs") return new Promise<void>(() => {});
-      if (world.answer !== "taken")
-        throw Object.assign(new Error(world.answer), { isPassing: world.answer === "unreached" });
+      const answer = world.answers[signal] ?? world.answer;
+      if (answer === "hangs") return new Promise<void>(() => {});
+      if (world.latencyMs > 0) await clock.sleep(world.latencyMs);
+      if (answer !== "taken") throw Object.assign(new Error(answer), { isPassing: answer === "unreached" });
       if (signal === "metrics") return void v.parse(metricsRequest, body);
       const { resourceSpans } = v.parse(tracesRequest, body);
       world.spans.push(...resourceSpans[0]!.scopeSpans[0]!.spans);
@@ -184,21 +188,51 @@ describe("exporter", () => {
     expect(world.lines).toEqual([]);
   });
 
-  test("a collector that is down is told once, and once that it is back; the newest spans wait", () => {
+  test("a collector that is down is told as an outage of each signal, and once that it is back; the newest spans wait", () => {
     const world = setUp();
     world.answer = "unreached";
     world.report(1_500);
     world.timeline.advance(300_000);
-    expect(world.events()).toEqual(["telemetry.down"]);
+    const said = (event: string, signal: string) =>
+      world.lines.filter((line) => line.event === event && line.fields?.signal === signal);
+    // At once, and after 1, 2 and 4 minutes.
+    expect(said("telemetry.down", "traces").map(({ fields }) => fields?.downMs)).toEqual([
+      0, 60_000, 120_000, 240_000,
+    ]);
+    expect(said("telemetry.down", "metrics").map(({ fields }) => fields?.failures)).toEqual([1, 2, 3, 5]);
     // One try a tick: a queue of a thousand makes no storm.
     expect(world.count("traces")).toBe(60);
     world.report(10, { kind: "glance" });
     world.answer = "taken";
-    world.timeline.advance(5_000);
+    world.timeline.advance(60_000);
     expect(world.spans).toHaveLength(1_024);
     expect(world.spans.slice(-10).map(({ name }) => name)).toEqual(Array(10).fill("observer glance"));
-    expect(world.events()).toEqual(["telemetry.down", "telemetry.up"]);
-    expect(world.lines[1]?.fields).toEqual({ failures: 60 + 5, droppedSpans: 1_510 - 1_024 });
+    expect(said("telemetry.up", "traces").map(({ fields }) => fields)).toEqual([
+      { signal: "traces", failures: 60, downMs: 300_000, droppedSpans: 1_510 - 1_024 },
+    ]);
+    expect(said("telemetry.up", "metrics").map(({ fields }) => fields)).toEqual([
+      { signal: "metrics", failures: 5, downMs: 300_000 },
+    ]);
+  });
+
+  test("a collector that takes metrics only is told as one outage of spans", () => {
+    const world = setUp();
+    world.answers.traces = "refused";
+    for (let minute = 0; minute < 60; minute++) {
+      world.report(5);
+      world.timeline.advance(60_000);
+    }
+    expect(world.count("metrics")).toBe(60);
+    expect(world.lines.map(({ event, fields }) => [event, fields?.signal, fields?.failures])).toEqual(
+      [1, 2, 3, 5, 9, 17, 33].map((failures) => ["telemetry.down", "traces", failures]),
+    );
+    world.answers.traces = "taken";
+    world.report(1);
+    world.timeline.advance(5_000);
+    expect(world.lines.at(-1)).toMatchObject({
+      event: "telemetry.up",
+      fields: { signal: "traces", failures: 60, droppedSpans: 300 },
+    });
   });
 
   test("what a collector refuses is not sent again", () => {
@@ -209,7 +243,10 @@ describe("exporter", () => {
     world.answer = "taken";
     world.timeline.advance(60_000);
     expect(world.spans).toEqual([]);
-    expect(world.lines.at(-1)?.fields).toEqual({ failures: 1, droppedSpans: 3 });
+    world.report(1);
+    world.timeline.advance(5_000);
+    expect(world.spans).toHaveLength(1);
+    expect(world.lines.at(-1)?.fields).toMatchObject({ failures: 1, droppedSpans: 3 });
   });
 
   test("P12: one that hangs is given up at the deadline, and what comes meanwhile is kept", () => {
@@ -236,6 +273,14 @@ describe("exporter", () => {
     expect([world.hasEnded, world.events()]).toEqual([false, []]);
     world.timeline.advance(1);
     expect(world.hasEnded).toBe(true);
+
+    // However many batches that is: each of four would be taken, a second apart.
+    const slow = setUp();
+    slow.latencyMs = 900;
+    slow.report(1_000);
+    slow.stop.abort();
+    slow.timeline.advance(1_000);
+    expect([slow.hasEnded, slow.count("traces"), slow.events()]).toEqual([true, 2, []]);
 
     const quick = setUp();
     quick.report(2);
