@@ -70,6 +70,8 @@ async function msUntilShown(world: World): Promise<number> {
   proxies.s3.delays = () => ({ beforeMs: 0, afterMs: 400 });
   let slowestMs = 0;
   for (let end = 0; end < ENDS; end++) {
+    // So that the first of them starts a look at once, and the last one comes in the middle of it.
+    await Bun.sleep(MIN_INTERVAL_MS);
     const raging = publish(world, LAST_HINTS / ENDS);
     await Bun.sleep(world.random() * 300);
     await truth.upload("s4");

@@ -163,6 +163,9 @@ export const mutants: readonly Mutant[] = [
   },
 ];
 
+/** Whether a hint comes in mid-cycle, or a pause in mid-listing, is partly for chance to say. */
+const TRIES = 3;
+
 /** @returns whether every one was caught */
 export async function runMutants(
   seed: number,
@@ -172,8 +175,12 @@ export async function runMutants(
   const rows: string[] = [];
   let all = true;
   for (const mutant of mutants.filter(({ fault }) => only?.includes(fault) ?? true)) {
-    const broken = await judge(mutant, seed);
-    const proof = broken.find(({ promise }) => mutant.breaks.includes(promise));
+    let broken: readonly Violation[] = [];
+    let proof: Violation | undefined;
+    for (let attempt = 0; attempt < TRIES && proof === undefined; attempt++) {
+      broken = await judge(mutant, seed + attempt);
+      proof = broken.find(({ promise }) => mutant.breaks.includes(promise));
+    }
     all &&= proof !== undefined;
     console.log(`${proof ? "caught" : "MISSED"} ${mutant.name}: ${proof?.promise ?? "no promise broken"}`);
     if (proof) console.log(`  ${proof.text}`);
