@@ -25,6 +25,12 @@ export function nameFilter(prefix: string, names: readonly string[] | undefined)
   return wanted.every((name) => NAME_CHARACTERS.test(name)) ? JSON.stringify({ name: wanted }) : null;
 }
 
+/** Both have to match: a container of these ids that has lost its name to another one is not what is asked for. */
+export function idFilter(ids: readonly string[], prefix: string, names: readonly string[]): string | null {
+  const name = nameFilter(prefix, names);
+  return name !== null && fitsIntoQuery(ids) ? JSON.stringify({ id: ids, ...JSON.parse(name) }) : null;
+}
+
 function fitsIntoQuery(names: readonly string[]): boolean {
   return (
     names.length <= limits.secondLookTargeted &&

@@ -90,6 +90,32 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
       expect(await engine.info(deadline())).toEqual(info);
     });
 
+    test("a look at some after events that named their containers tells what is there by those names now", async () => {
+      const after = async (ids: readonly string[], containers: readonly string[]) => {
+        const look = { only: new Set(ids.map(workspace)), after: new Set(containers), signal: deadline() };
+        const { byWorkspace } = await engine.listAll(PREFIX, look);
+        return new Map([...byWorkspace].map(([id, { containerId }]) => [String(id), containerId]));
+      };
+      const short = (id: string) => id.slice(0, 12);
+      const a = await world.client.create({ name: "ws-a", cmd: FOREVER });
+      const b = await world.client.create({ name: "ws-ab", cmd: FOREVER });
+      expect(await after(["a"], [a])).toEqual(new Map([["a", short(a)]]));
+      expect(await after(["a", "ab"], [a, b])).toEqual(
+        new Map([
+          ["a", short(a)],
+          ["ab", short(b)],
+        ]),
+      );
+      // An event of one of them alone, and of one that is no more.
+      expect((await after(["a", "ab"], [b])).size).toBe(2);
+      await world.client.remove(a);
+      expect(await after(["a"], [a])).toEqual(new Map());
+      // Another container has the name by now, and its own event is still under way.
+      const anew = await world.client.create({ name: "ws-a", cmd: FOREVER });
+      expect(await after(["a"], [a])).toEqual(new Map([["a", short(anew)]]));
+      expect(await after(["ab"], [a])).toEqual(new Map([["ab", short(b)]]));
+    });
+
     describe("states", () => {
       test("a created container is created, without an exit code", async () => {
         const containerId = await world.client.create({ name: "ws-a", cmd: FOREVER });

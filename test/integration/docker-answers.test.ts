@@ -122,6 +122,26 @@ describe("what is legal", () => {
     await failureOf(listContainers());
   });
 
+  test("what events named is asked for by its id, and by all names where it isn't found", async () => {
+    const fresh = createDockerEngine({ endpoint: server.endpoint });
+    const id = "a" as WorkspaceId;
+    const look = () => ({ only: new Set([id]), after: new Set([ID]), signal: deadline() });
+    const filtersOf = (paths: readonly string[]) =>
+      paths.flatMap((path) => new URL(path, "http://engine").searchParams.get("filters") ?? []);
+    server.script(`/containers/${ID}/json`, json({}));
+    server.script("/containers/json", json([containerJson()]));
+    let before = server.requests.length;
+    expect((await fresh.listAll("ws-", look())).byWorkspace.size).toBe(1);
+    expect(filtersOf(server.requests.slice(before))).toEqual([JSON.stringify({ id: [ID], name: ["ws-a"] })]);
+    server.script("/containers/json", json([]));
+    before = server.requests.length;
+    expect((await fresh.listAll("ws-", look())).byWorkspace.size).toBe(0);
+    expect(filtersOf(server.requests.slice(before))).toEqual([
+      JSON.stringify({ id: [ID], name: ["ws-a"] }),
+      JSON.stringify({ name: ["ws-a"] }),
+    ]);
+  });
+
   test("a targeted look at nothing asks nothing", async () => {
     const before = server.requests.length;
     const look = { signal: deadline(), only: new Set<never>() };
