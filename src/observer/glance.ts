@@ -52,6 +52,7 @@ export async function runGlance(
   const report = new ReportBuilder(parts.clock, "glance", memory);
   const done = (isEnough: boolean): Glanced => ({ report: report.done(), isEnough });
 
+  await waitForEngine(parts, plan, target);
   // P2: the stamp is read before the first listing call.
   const stamped = await report.stage("stamp", () => readStamp(parts, plan, memory));
   if (stamped === null) return done(false);
@@ -104,6 +105,22 @@ async function loadRows(
   } finally {
     rows.end(reading);
   }
+}
+
+/**
+ * An Engine holds a container while it publishes its event, and an inspect waits until it lets go. That has to be over
+ * before the clock is read: a whole look that is stamped meanwhile would else be the newer one, though it was answered
+ * before, with what the container was until then. What is told is of no interest, nor whether it is refused.
+ */
+async function waitForEngine(
+  { clock, engine, config }: CycleParts,
+  { stop }: Pick<CyclePlan, "stop">,
+  { containers }: GlanceTarget,
+): Promise<void> {
+  const deadlineMs = Math.min(config.listTimeoutMs, limits.glanceMs);
+  const ask = (signal: AbortSignal) =>
+    Promise.all([...containers].map((id) => engine.explainDeath(id, signal).catch(() => null)));
+  await withDeadline(clock, deadlineMs, "Cannot look into containers", ask, stop).catch(() => null);
 }
 
 const lookAt = (

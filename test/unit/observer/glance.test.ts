@@ -35,14 +35,14 @@ const conditionsOf = (world: CycleWorld, one: string): JsonObject =>
 const stopped = container({ state: "exited", exitCode: 0 });
 
 describe("runGlance()", () => {
-  test("stamp, then list and load, then save, then wake: only what was named", () => {
+  test("the Engine lets go, then stamp, then list and load, then save, then wake: only what was named", () => {
     const world = seenWorld();
     world.timeline.advance(1_000);
     world.containers.set("w0", stopped);
     world.containers.set("w1", stopped);
     const { report, isEnough } = glance(world, "w0");
     expect(isEnough).toBe(true);
-    expect(world.calls).toEqual(["confirm", "load", "glance", "inspect", "save", "wake"]);
+    expect(world.calls).toEqual(["inspect", "confirm", "load", "glance", "inspect", "save", "wake"]);
     expect(report.changes.map(({ workspaceId, key }) => `${workspaceId} ${key}`)).toEqual(["w0 container"]);
     expect(conditionsOf(world, "w0").container).toMatchObject({ running: false });
     expect(conditionsOf(world, "w1").container).toMatchObject({ running: true });
@@ -127,7 +127,7 @@ describe("runGlance()", () => {
     const world = seenWorld();
     world.renew = async () => ({ kind: "standby", holder: "other", now: world.now() });
     const { report } = glance(world, "w0");
-    expect([report.leaseLost, world.calls]).toEqual([true, ["confirm"]]);
+    expect([report.leaseLost, world.calls]).toEqual([true, ["inspect", "confirm"]]);
   });
 });
 
