@@ -83,28 +83,17 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   }
 
   /**
-   * An Engine publishes an event while it still holds the container, and its list shows the new state when it lets go of
-   * it. An inspect waits for that. What it answers is of no interest, nor whether it is refused.
-   */
-  async function settled(apiVersion: string, containerId: string, signal: AbortSignal): Promise<void> {
-    const path = `/v${apiVersion}/containers/${encodeURIComponent(containerId)}/json`;
-    await transport.findJson(path, v.unknown(), signal).catch(() => {
-      signal.throwIfAborted();
-    });
-  }
-
-  /**
    * The containers that events named, by their ids: an Engine looks through all names for a name filter (15 ms among
    * 1,000), and at nobody else for ids. That is a proof of presence alone: null when a workspace isn't found among them.
    */
   async function findContainers(
     apiVersion: string,
     prefix: string,
-    { only, after, signal }: Look,
+    { only, named: ids, signal }: Look,
   ): Promise<Listing<ContainerSeen> | null> {
-    if (only === undefined || after === undefined || after.size === 0) return null;
+    if (only === undefined || ids === undefined || ids.size === 0) return null;
     const names = [...only].map((id) => containerName(id, prefix));
-    const filter = idFilter([...after], prefix, names);
+    const filter = idFilter([...ids], prefix, names);
     if (filter === null) return null;
     const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
     const listing = collectContainers(await transport.getJson(path, CONTAINERS_SCHEMA, signal), prefix, only);
@@ -163,7 +152,6 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       named("list containers", async () => {
         if (asksForNothing(look)) return NOTHING;
         const { kind, apiVersion } = await versions.get(look.signal);
-        await Promise.all([...(look.after ?? [])].map((id) => settled(apiVersion, id, look.signal)));
         const found = kind === "docker" ? await findContainers(apiVersion, prefix, look) : null;
         if (found !== null) return found;
         const isWhole = look.only === undefined;

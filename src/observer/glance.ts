@@ -132,7 +132,7 @@ const lookAt = (
     parts.clock,
     Math.min(parts.config.listTimeoutMs, limits.glanceMs),
     "Cannot look at the workspaces that events named",
-    (signal) => parts.lookAt({ signal, only: ids, after: containers }),
+    (signal) => parts.lookAt({ signal, only: ids, named: containers }),
     plan.stop,
   );
 

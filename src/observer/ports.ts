@@ -50,11 +50,8 @@ export interface Look {
   readonly signal: AbortSignal;
   /** Only these are asked for. The answer proves nothing about others. */
   readonly only?: ReadonlySet<WorkspaceId>;
-  /**
-   * Full ids of containers that events were about. An engine may tell an event before its list shows it: the answer
-   * shows what the events of these told.
-   */
-  readonly after?: ReadonlySet<string>;
+  /** Full ids of the containers that events named: an engine may find them sooner by these. */
+  readonly named?: ReadonlySet<string>;
 }
 
 /** Why a container no longer runs: what no listing tells. */
@@ -71,7 +68,7 @@ export interface ContainerDeath {
 /** What runs workspaces: a Docker Engine today. */
 export interface InstanceController {
   listAll(prefix: string, look: Look): Promise<Listing<ContainerSeen>>;
-  /** Null when it is gone, or runs again. */
+  /** Null when it is gone, or runs again. Answers when the engine has let go of it: then a list shows what an event told. */
   explainDeath(containerId: string, signal: AbortSignal): Promise<ContainerDeath | null>;
 }
 

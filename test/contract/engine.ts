@@ -92,7 +92,7 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
 
     test("a look at some after events that named their containers tells what is there by those names now", async () => {
       const after = async (ids: readonly string[], containers: readonly string[]) => {
-        const look = { only: new Set(ids.map(workspace)), after: new Set(containers), signal: deadline() };
+        const look = { only: new Set(ids.map(workspace)), named: new Set(containers), signal: deadline() };
         const { byWorkspace } = await engine.listAll(PREFIX, look);
         return new Map([...byWorkspace].map(([id, { containerId }]) => [String(id), containerId]));
       };

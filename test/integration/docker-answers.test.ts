@@ -125,10 +125,9 @@ describe("what is legal", () => {
   test("what events named is asked for by its id, and by all names where it isn't found", async () => {
     const fresh = createDockerEngine({ endpoint: server.endpoint });
     const id = "a" as WorkspaceId;
-    const look = () => ({ only: new Set([id]), after: new Set([ID]), signal: deadline() });
+    const look = () => ({ only: new Set([id]), named: new Set([ID]), signal: deadline() });
     const filtersOf = (paths: readonly string[]) =>
       paths.flatMap((path) => new URL(path, "http://engine").searchParams.get("filters") ?? []);
-    server.script(`/containers/${ID}/json`, json({}));
     server.script("/containers/json", json([containerJson()]));
     let before = server.requests.length;
     expect((await fresh.listAll("ws-", look())).byWorkspace.size).toBe(1);
