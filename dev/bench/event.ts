@@ -4,7 +4,7 @@ import { inParallel } from "../services/engine.ts";
 import { waitFor } from "../services/wait.ts";
 import { allCommittedMs, committedMs, followWakes, type Wakes } from "./commits.ts";
 import { startCountingProxy } from "./counting-proxy.ts";
-import { type Deed, deedsOn } from "./deeds.ts";
+import { type Deed, type DeedKind, deedsOn } from "./deeds.ts";
 import { type EventStream, followEvents } from "./engine-events.ts";
 import { settled } from "./looks.ts";
 import { archiveKey, containerName, workspaceIds } from "./names.ts";
@@ -19,6 +19,8 @@ import type { World } from "./world.ts";
 
 /** Those that deeds happen to; at any time about a quarter of them runs. */
 const LIVELY = 40;
+/** So few that each goes round in a quick run as well. */
+const QUICK_LIVELY = 5;
 const BURST = 500;
 const QUICK_BURST = 200;
 const LEAST_PAUSE_MS = 100;
@@ -80,12 +82,14 @@ export async function singleChanges(scene: Scene): Promise<void> {
   const observer = world.startObserver(table);
   await settled(observer, world.publisher);
   const random = seededRandom(1);
-  const deeds = deedsOn(world.docker.engine, livelyIds(workspaces), random);
+  const lively = livelyIds(workspaces);
+  const deeds = deedsOn(world.docker.engine, lively.slice(plan.quick ? -QUICK_LIVELY : 0), random);
   const toRow: number[] = [];
+  const toRowOf: Record<DeedKind, number[]> = { create: [], start: [], kill: [], remove: [] };
   const toWake: number[] = [];
   const hintToRow: number[] = [];
   const floor: number[] = [];
-  const count = plan.quick ? 18 : 200;
+  const count = plan.quick ? 24 : 200;
   const pause = () => {
     const mostMs = plan.quick ? QUICK_MOST_PAUSE_MS : MOST_PAUSE_MS;
     return Bun.sleep(LEAST_PAUSE_MS + random() * (mostMs - LEAST_PAUSE_MS));
@@ -95,6 +99,7 @@ export async function singleChanges(scene: Scene): Promise<void> {
     const deed = deeds.next().value;
     const { rowMs, wakeMs } = await follow(scene, deed);
     toRow.push(rowMs);
+    toRowOf[deed.kind].push(rowMs);
     if (wakeMs !== null) toWake.push(wakeMs);
     if (number % 3 !== 2) continue;
     await pause();
@@ -113,6 +118,8 @@ export async function singleChanges(scene: Scene): Promise<void> {
     toRow,
     "create, start, kill, remove; the Engine's event time to the commit's",
   );
+  for (const [kind, values] of Object.entries(toRowOf))
+    if (values.length > 0) add(`event → row committed, ${kind}`, values, "");
   add("event → wc:wake received", toWake, "in the benchmark's process");
   const hint = add("ob:wake → row committed", hintToRow, "an upload that nobody else tells of");
   add("floor, meanwhile", floor, "");

@@ -6,10 +6,16 @@ export class EngineFault extends Error {
   override readonly name = "EngineFault";
   /** The HTTP status, where that is what was wrong. */
   readonly status: number | null;
+  /** The Engine's own words, where the answer has the form that an Engine gives them. */
+  readonly said: string | null;
 
-  constructor(message: string, options: ErrorOptions & { readonly status?: number } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly status?: number; readonly said?: string | null } = {},
+  ) {
     super(message, options);
     this.status = options.status ?? null;
+    this.said = options.said ?? null;
   }
 }
 
@@ -114,21 +120,21 @@ export function explainStatus(status: number, body: string, location: string | n
       `the Engine answered ${status}, a redirect${target}, which is not followed: let DOCKER_HOST name the Engine itself`,
     );
   }
-  return new EngineFault(`the Engine answered ${status}${said(body)}${statusHint(status)}`, { status });
+  const said = ownWords(body);
+  const line = excerpt(said ?? body);
+  const quoted = line === "" ? "" : ` "${line}"`;
+  return new EngineFault(`the Engine answered ${status}${quoted}${statusHint(status)}`, { status, said });
 }
 
-function said(body: string): string {
-  let text = body;
+function ownWords(body: string): string | null {
   try {
     const json: unknown = JSON.parse(body);
-    if (typeof json === "object" && json !== null && "message" in json && typeof json.message === "string") {
-      text = json.message;
-    }
+    if (typeof json === "object" && json !== null && "message" in json && typeof json.message === "string")
+      return json.message;
   } catch {
-    // Not the Engine's own form of an error: shown as it came.
+    // Not the Engine's own form of an error.
   }
-  const line = excerpt(text);
-  return line === "" ? "" : ` "${line}"`;
+  return null;
 }
 
 function statusHint(status: number): string {

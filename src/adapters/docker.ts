@@ -16,13 +16,14 @@ import type {
 } from "../observer/ports.ts";
 import { CONTAINERS_SCHEMA, collectContainers, type ListedContainer } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
-import { FilterWorth, idFilter, listPath, nameFilter } from "./docker-filters.ts";
+import { FilterWorth, listPath, nameFilter } from "./docker-filters.ts";
+import { findContainers, findVolumes } from "./docker-glance.ts";
 import { createIdentityAsker } from "./docker-identity.ts";
 import { INSPECT_SCHEMA, toDeath } from "./docker-inspect.ts";
 import { PODMAN_CONTAINERS_PATH, PODMAN_CONTAINERS_SCHEMA, podmanIdentity } from "./docker-podman.ts";
 import { createDockerTransport, LastAnswer } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
-import { collectVolumes, VOLUME_SCHEMA, VOLUMES_SCHEMA } from "./docker-volumes.ts";
+import { collectVolumes, VOLUMES_SCHEMA } from "./docker-volumes.ts";
 
 export { createDockerEvents, type DockerEventsOptions } from "./docker-events.ts";
 export type { DockerEndpoint } from "./docker-fault.ts";
@@ -55,9 +56,6 @@ export interface DockerEngine extends InstanceController, VolumeProvider {
   info(signal: AbortSignal): Promise<EngineInfo>;
 }
 
-/** So many resources are asked for by their names, one call each. */
-const ASKED_BY_NAME = 4;
-
 const INFO_SCHEMA = v.object({
   ID: v.optional(v.string(), ""),
   Name: v.optional(v.string(), ""),
@@ -80,48 +78,6 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       if (!(error instanceof EngineFault)) throw error;
       throw new Error(`Cannot ${action}: ${error.message}`, { cause: error.cause ?? error });
     }
-  }
-
-  /**
-   * The containers that events named, by their ids: an Engine looks through all names for a name filter (15 ms among
-   * 1,000), and at nobody else for ids. That is a proof of presence alone: null when a workspace isn't found among them.
-   */
-  async function findContainers(
-    apiVersion: string,
-    prefix: string,
-    { only, named: ids, signal }: Look,
-  ): Promise<Listing<ContainerSeen> | null> {
-    if (only === undefined || ids === undefined || ids.size === 0) return null;
-    const names = [...only].map((id) => containerName(id, prefix));
-    const filter = idFilter([...ids], prefix, names);
-    if (filter === null) return null;
-    const path = listPath(apiVersion, "containers/json", { all: "1" }, filter);
-    const listing = collectContainers(await transport.getJson(path, CONTAINERS_SCHEMA, signal), prefix, only);
-    return listing.byWorkspace.size === only.size ? listing : null;
-  }
-
-  /**
-   * A few volumes by their names, which costs an Engine next to nothing where a list costs all of its volumes. That is
-   * a proof of presence alone: null when one isn't found, or isn't told.
-   */
-  async function findVolumes(
-    apiVersion: string,
-    prefix: string,
-    { only, signal }: Look,
-  ): Promise<Listing<VolumeSeen> | null> {
-    if (only === undefined || only.size > ASKED_BY_NAME) return null;
-    const paths = [...only].map((id) => encodeURIComponent(volumeName(id, prefix)));
-    const volumes = await Promise.all(
-      paths.map((name) =>
-        transport.findJson(`/v${apiVersion}/volumes/${name}`, VOLUME_SCHEMA, signal).catch(() => {
-          signal.throwIfAborted();
-          return null;
-        }),
-      ),
-    );
-    const found = volumes.filter((volume) => volume !== null);
-    const listing = collectVolumes({ Volumes: found }, prefix, only);
-    return listing.byWorkspace.size === only.size ? listing : null;
   }
 
   const engine: DockerEngine = {
@@ -152,7 +108,8 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       named("list containers", async () => {
         if (asksForNothing(look)) return NOTHING;
         const { kind, apiVersion } = await versions.get(look.signal);
-        const found = kind === "docker" ? await findContainers(apiVersion, prefix, look) : null;
+        const found =
+          kind === "docker" ? await findContainers({ ...look, transport, apiVersion, prefix }) : null;
         if (found !== null) return found;
         const isWhole = look.only === undefined;
         const isFiltered = !isWhole || worth.isFiltered();
@@ -176,7 +133,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       named("list volumes", async () => {
         if (asksForNothing(look)) return NOTHING;
         const { apiVersion } = await versions.get(look.signal);
-        const found = await findVolumes(apiVersion, prefix, look);
+        const found = await findVolumes({ ...look, transport, apiVersion, prefix });
         if (found !== null) return found;
         const filter = nameFilter(prefix, look.only && [...look.only].map((id) => volumeName(id, prefix)));
         const path = listPath(apiVersion, "volumes", {}, filter);

@@ -61,7 +61,7 @@ export async function runGlance(
 
   const [rows, seen] = await Promise.all([
     report.stage("load", () => loadRows(parts, plan, memory, target)),
-    report.stage("list", () => lookAt(parts, plan, target)),
+    report.stage("list", () => lookAt(parts, plan, memory, target)),
   ]);
   if (rows === null || seen === null || plan.stop.aborted) return done(false);
   if (compareWorld(stamped.known, { engine: seen.identity, archives: null }).engine !== null)
@@ -123,18 +123,29 @@ async function waitForEngine(
   await withDeadline(clock, deadlineMs, "Cannot look into containers", ask, stop).catch(() => null);
 }
 
-const lookAt = (
+/** By the ids that events named, and by those that the rows hold: of these it is to be told whether they are still there. */
+function lookAt(
   parts: CycleParts,
   plan: Pick<CyclePlan, "stop">,
+  { rows }: CycleMemory,
   { ids, containers }: GlanceTarget,
-): Promise<EngineListing> =>
-  withDeadline(
+): Promise<EngineListing> {
+  const held = [...ids].flatMap((id) => {
+    const container = rows.get(id)?.row.conditions.container;
+    return isJsonObject(container) && typeof container.container_id === "string"
+      ? [container.container_id]
+      : [];
+  });
+  const isNamed = (short: string) => [...containers].some((full) => full.startsWith(short));
+  const named = new Set([...containers, ...held.filter((short) => !isNamed(short))]);
+  return withDeadline(
     parts.clock,
     Math.min(parts.config.listTimeoutMs, limits.glanceMs),
     "Cannot look at the workspaces that events named",
-    (signal) => parts.lookAt({ signal, only: ids, named: containers }),
+    (signal) => parts.lookAt({ signal, only: ids, named }),
     plan.stop,
   );
+}
 
 interface Vanished extends Readonly<Record<(typeof KINDS)[number], readonly WorkspaceId[]>> {
   /** Together with what glances saw vanish since the last whole look it is too much to be believed (P7). */

@@ -50,7 +50,7 @@ export interface Look {
   readonly signal: AbortSignal;
   /** Only these are asked for. The answer proves nothing about others. */
   readonly only?: ReadonlySet<WorkspaceId>;
-  /** Full ids of the containers that events named: an engine may find them sooner by these. */
+  /** Ids of containers, whole or their beginnings, that events named or rows hold: an engine may find them sooner by these. */
   readonly named?: ReadonlySet<string>;
 }
 

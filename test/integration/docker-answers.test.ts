@@ -8,6 +8,7 @@ import { deadline } from "../contract/engine-support.ts";
 import {
   containerJson,
   failureOf,
+  http,
   ID,
   json,
   type ScriptedEngine,
@@ -122,23 +123,67 @@ describe("what is legal", () => {
     await failureOf(listContainers());
   });
 
-  test("what events named is asked for by its id, and by all names where it isn't found", async () => {
-    const fresh = createDockerEngine({ endpoint: server.endpoint });
-    const id = "a" as WorkspaceId;
-    const look = () => ({ only: new Set([id]), named: new Set([ID]), signal: deadline() });
-    const filtersOf = (paths: readonly string[]) =>
-      paths.flatMap((path) => new URL(path, "http://engine").searchParams.get("filters") ?? []);
-    server.script("/containers/json", json([containerJson()]));
-    let before = server.requests.length;
-    expect((await fresh.listAll("ws-", look())).byWorkspace.size).toBe(1);
-    expect(filtersOf(server.requests.slice(before))).toEqual([JSON.stringify({ id: [ID], name: ["ws-a"] })]);
-    server.script("/containers/json", json([]));
-    before = server.requests.length;
-    expect((await fresh.listAll("ws-", look())).byWorkspace.size).toBe(0);
-    expect(filtersOf(server.requests.slice(before))).toEqual([
-      JSON.stringify({ id: [ID], name: ["ws-a"] }),
-      JSON.stringify({ name: ["ws-a"] }),
-    ]);
+  describe("what events named", () => {
+    const BY_ID = JSON.stringify({ id: [ID], name: ["ws-a"] });
+    const BY_NAME = JSON.stringify({ name: ["ws-a"] });
+    const OTHER_ID = `1${ID.slice(1)}`;
+    const BY_OTHER_ID = JSON.stringify({ id: [OTHER_ID], name: ["ws-a"] });
+    const lists = (path: string, filters: string) =>
+      new URL(path, "http://engine").searchParams.get("filters") === filters;
+
+    async function glance(inspect: Buffer | null, answers: Readonly<Record<string, unknown>>) {
+      const fresh = createDockerEngine({ endpoint: server.endpoint });
+      server.script("/containers/ws-a/json", inspect ?? json({ message: "not asked for" }, 500));
+      server.script("/containers/json", (socket) => {
+        const path = server.requests.at(-1)!;
+        const answer = Object.entries(answers).find(([filters]) => lists(path, filters))?.[1];
+        socket.write(json(answer ?? []));
+      });
+      const before = server.requests.length;
+      const only = new Set(["a" as WorkspaceId]);
+      const { byWorkspace } = await fresh.listAll("ws-", { only, named: new Set([ID]), signal: deadline() });
+      const asked = server.requests.slice(before).flatMap((path) => {
+        const { pathname, searchParams } = new URL(path, "http://engine");
+        const filters = searchParams.get("filters");
+        if (filters !== null) return filters;
+        return pathname.endsWith("/ws-a/json") ? "inspect" : [];
+      });
+      return { found: byWorkspace.get("a" as WorkspaceId)?.containerId, asked };
+    }
+
+    test("is asked for by its id", async () => {
+      const { found, asked } = await glance(null, { [BY_ID]: [containerJson()] });
+      expect(found).toBe(ID.slice(0, 12));
+      expect(asked).toEqual([BY_ID]);
+    });
+
+    test("P1: is absent when its id isn't listed and the Engine knows nobody by its name", async () => {
+      const { found, asked } = await glance(json({ message: "No such container: ws-a" }, 404), {});
+      expect(found).toBeUndefined();
+      expect(asked).toEqual([BY_ID, "inspect"]);
+    });
+
+    test("has its name by another id now", async () => {
+      const { found, asked } = await glance(json({ Id: OTHER_ID, Name: "/ws-a" }), {
+        [BY_OTHER_ID]: [containerJson({ Id: OTHER_ID })],
+      });
+      expect(found).toBe(OTHER_ID.slice(0, 12));
+      expect(asked).toEqual([BY_ID, "inspect", BY_OTHER_ID]);
+    });
+
+    test.each([
+      ["a 404 in other words", json({ message: "page not found" }, 404)],
+      ["a 404 about somebody else", json({ message: "No such container: ws-ab" }, 404)],
+      ["a 404 without a form", http(404, "No such container: ws-a")],
+      ["the Engine's words with another status", json({ message: "No such container: ws-a" }, 403)],
+      ["another shape", json({ Names: ["/ws-a"] })],
+      ["somebody else, whose id begins like that", json({ Id: OTHER_ID, Name: "/ws-other" })],
+      ["one that is gone by the time of the list", json({ Id: OTHER_ID, Name: "/ws-a" })],
+    ])("P1: %s proves nothing, a list by names does", async (_, inspect) => {
+      const { found, asked } = await glance(inspect, { [BY_NAME]: [containerJson()] });
+      expect(found).toBe(ID.slice(0, 12));
+      expect(asked.at(-1)).toBe(BY_NAME);
+    });
   });
 
   test("a targeted look at nothing asks nothing", async () => {
