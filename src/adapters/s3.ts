@@ -16,7 +16,7 @@ import { cutContents } from "./s3-contents.ts";
 import { archivesError, type StoreContext } from "./s3-errors.ts";
 import { type FoundArchives, newestArchives } from "./s3-newest.ts";
 import { type ListEntry, pageSequence, type StoredObject } from "./s3-page.ts";
-import { RepeatedQuestion, type SignedRequest } from "./s3-repeated.ts";
+import { type Answered, type Repeated, RepeatedQuestion, type SignedRequest } from "./s3-repeated.ts";
 
 export interface S3ArchivesOptions {
   readonly bucket: string;
@@ -65,11 +65,6 @@ interface Exchange {
 }
 const exchanges = new WeakMap<object, Exchange>();
 
-interface WholeLook {
-  readonly prefix: string;
-  readonly listing: Listing<ArchiveSeen>;
-}
-
 /** Prefixes that are listed at the same time in a look at some workspaces. */
 const PARALLEL_PREFIXES = 8;
 /** A page of 1,000 keys of 1 KiB, every character escaped, is smaller. */
@@ -82,13 +77,15 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   const client = createClient(options);
   const context = storeContext(options);
   let found: FoundArchives = new Map();
-  const wholeLook = new RepeatedQuestion<WholeLook>();
+  const wholeLook = new RepeatedQuestion<Listing<ArchiveSeen>>(MAX_PAGE_BYTES);
 
+  /** @param answered what the store has answered to that already */
   async function readPage(
     prefix: string,
     token: string | null,
     keys: number | undefined,
     signal: AbortSignal,
+    answered: Answered | null = null,
   ) {
     const command = new ListObjectsV2Command({
       Bucket: bucket,
@@ -104,6 +101,13 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
       },
       { step: "initialize", name: "ownContext" },
     );
+    if (answered !== null)
+      command.middlewareStack.add(
+        () => async () => ({
+          response: { statusCode: 200, headers: answered.headers, body: Readable.from([answered.body]) },
+        }),
+        { step: "deserialize", priority: "low", name: "answered" },
+      );
     const answer = await withDeadline(pageTimeoutMs, signal, (abortSignal) =>
       client.send(command, { abortSignal }),
     );
@@ -115,15 +119,26 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   /**
    * Every object below the prefix, in order of keys; resolves only when all were seen.
    *
+   * @param answered the first page, if the store has told it already; what isn't believable is asked for again
    * @returns what went over the line, if it was one page
    */
   async function readAll(
     prefix: string,
     signal: AbortSignal,
     see: (object: StoredObject) => void,
+    answered: Answered | null,
   ): Promise<Exchange | null> {
-    const sequence = pageSequence(bucket, prefix);
+    let sequence = pageSequence(bucket, prefix);
     let last: Exchange | null = null;
+    if (answered !== null) {
+      try {
+        const { answer, exchange } = await readPage(prefix, null, options.pageKeys, signal, answered);
+        for (const object of sequence.accept(answer)) see(object);
+        last = exchange;
+      } catch {
+        sequence = pageSequence(bucket, prefix);
+      }
+    }
     while (!sequence.complete) {
       signal.throwIfAborted();
       try {
@@ -138,10 +153,13 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
     return sequence.pages === 1 ? last : null;
   }
 
-  /** The last whole look's answer, if it is the same once more. */
-  async function unchanged(signal: AbortSignal): Promise<WholeLook | null> {
+  /** The last whole look's question, if it was one. */
+  async function askAgain(
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Repeated<Listing<ArchiveSeen>> | null> {
     try {
-      return await withDeadline(pageTimeoutMs, signal, (abortSignal) => wholeLook.ask(abortSignal));
+      return await withDeadline(pageTimeoutMs, signal, (abortSignal) => wholeLook.ask(prefix, abortSignal));
     } catch (error) {
       signal.throwIfAborted();
       throw archivesError(error, 1, context);
@@ -154,20 +172,20 @@ export function createS3Archives(options: S3ArchivesOptions): S3Archives {
     const isWhole = look.only === undefined;
     // Several archives of a workspace are its history, no contest.
     const listing = { byWorkspace, contested: [] };
-    const readInto = async (below: string, signal: AbortSignal) => {
+    const readInto = async (below: string, signal: AbortSignal, answered: Answered | null = null) => {
       const newest = newestArchives(naming, found);
-      const exchange = await readAll(below, signal, newest.see);
+      const exchange = await readAll(below, signal, newest.see, answered);
       const result = newest.result();
       for (const [id, { seen }] of result) byWorkspace.set(id, seen);
       if (isWhole) found = result;
       return exchange;
     };
     if (look.only === undefined) {
-      const same = await unchanged(look.signal);
-      if (same?.prefix === prefix) return same.listing;
-      const exchange = await readInto(prefix, look.signal);
+      const again = await askAgain(prefix, look.signal);
+      if (again?.kind === "same") return again.answer;
+      const exchange = await readInto(prefix, look.signal, again?.answered);
       if (exchange !== null)
-        wholeLook.keep(exchange.request, new TextEncoder().encode(exchange.page), { prefix, listing });
+        wholeLook.keep(prefix, exchange.request, new TextEncoder().encode(exchange.page), listing);
     } else
       await forEachOf(look.only, PARALLEL_PREFIXES, look.signal, async (id, signal) => {
         await readInto(`${prefix}${id}/`, signal);

@@ -110,8 +110,8 @@ const withDeath = (pair: SeenByEngine, deaths: Deaths): SeenByEngine => ({
 });
 
 /**
- * Composes the rows and writes what has to be. Pairs that may never have been true are looked at again, they alone, after
- * everything else has been written (P5).
+ * Composes the rows and writes what has to be: what changed, tells of it, and only then renews what is merely due. Pairs
+ * that may never have been true are looked at again, they alone, after everything else has been written (P5).
  */
 export async function writeRows(
   parts: CycleParts,
@@ -131,7 +131,7 @@ export async function writeRows(
   });
   const suspects = new Map<WorkspaceId, { readonly mirrored: MirroredRow; readonly pair: SeenByEngine }>();
   const { deaths, turns, wake } = memory;
-  await composeAndSave(rows, (mirrored) => {
+  const seenOf: SeenOf = (mirrored) => {
     const { row } = mirrored;
     const pair = believed.pair(row.id);
     if (pair !== null && isSuspicious(row, pair)) {
@@ -139,8 +139,11 @@ export async function writeRows(
       return null;
     }
     return { pair: pair && withDeath(pair, deaths), archive: believed.archive(row.id) };
-  });
+  };
+  const unchanged: MirroredRow[] = [];
+  await composeAndSave(rows, seenOf, unchanged);
   await announce(parts, plan, report);
+  await composeAndSave(unchanged, seenOf);
   if (suspects.size === 0 || report.lostLease) return;
 
   const settled = await report.stage("again", () => secondLook(parts, plan, suspects));
@@ -157,10 +160,15 @@ export async function writeRows(
   await announce(parts, plan, report);
 
   /** In turn with whoever else writes, so that what is composed is compared with what the table really holds. */
-  function composeAndSave(some: readonly MirroredRow[], seenOf: SeenOf): Promise<void> {
+  async function composeAndSave(
+    some: readonly MirroredRow[],
+    seenOf: SeenOf,
+    left?: MirroredRow[],
+  ): Promise<void> {
+    if (some.length === 0 || report.lostLease) return;
     return turns.take(async () => {
       // A save of somebody else may still come: nobody knows what to compare with.
-      if (!wake.isUnsettled) await saveRows(parts, plan, composeRows(some, context(), seenOf), report);
+      if (!wake.isUnsettled) await saveRows(parts, plan, composeRows(some, context(), seenOf, left), report);
     });
   }
 }
@@ -174,11 +182,14 @@ type SeenOf = (
  * first look writes of 100,000 rows would take half a gigabyte.
  *
  * @param seenOf what is known of a row; null leaves it for later
+ * @param left gets the rows of which nothing has changed, instead of their being written: a stamp that is due can wait, and
+ *   hundreds of them take longer than the change that somebody waits for
  */
 function* composeRows(
   rows: readonly MirroredRow[],
   context: ComposeContext,
   seenOf: SeenOf,
+  left?: MirroredRow[],
 ): Generator<readonly ComposedRow[]> {
   // A small one first: of a whole table that is written for the first time something is there soon.
   let most: number = limits.rowsInFirstStatement;
@@ -190,8 +201,9 @@ function* composeRows(
     const isOvertaken = (seen.pair?.order ?? Number.POSITIVE_INFINITY) < mirrored.engineOrder;
     const pair = isOvertaken ? null : seen.pair;
     const result = composeRow(mirrored.row, pair, seen.archive, context);
-    if (result !== null) composed.push({ ...result, order: pair?.order });
-    else settle(mirrored, pair, seen.archive, context);
+    if (result === null) settle(mirrored, pair, seen.archive, context);
+    else if (left !== undefined && result.changes.length === 0) left.push(mirrored);
+    else composed.push({ ...result, order: pair?.order });
     if (composed.length === most) {
       yield composed;
       composed = [];

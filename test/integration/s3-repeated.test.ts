@@ -52,6 +52,30 @@ test("what is new, and what is gone, is seen by the very next look", async () =>
   expect(await list(archives)).toEqual(IDS);
 });
 
+test("an answer that has changed is not asked for twice", async () => {
+  const archives = await experienced();
+  onFirst({ rewrite: (body) => body.replaceAll("<Size>1<", "<Size>2<") });
+  const seen = await look(archives);
+  expect([...seen.byWorkspace.values()].every(({ sizeBytes }) => sizeBytes === 2)).toBe(true);
+  expect(listing.gateway.signatures).toHaveLength(1);
+  expect(await look(archives)).not.toBe(seen);
+  expect(await list(archives)).toEqual(IDS);
+});
+
+test("an answer that has changed and goes on over more pages is read to its end", async () => {
+  const archives = await experienced({ pageKeys: 2 * IDS.length + 1 });
+  const store = storeOf(listing.s3);
+  const more = ["x", "y", "z"];
+  const keyOf = (id: string) => `ws-${id}/op1/home.tar.zst`;
+  for (const id of more) await store.put("archives", keyOf(id), "x");
+  try {
+    expect(await list(archives)).toEqual([...IDS, ...more]);
+  } finally {
+    for (const id of more) await store.remove("archives", keyOf(id));
+  }
+  expect(await list(archives)).toEqual(IDS);
+});
+
 test("a look at another prefix, or at some workspaces, is another question", async () => {
   const archives = await experienced();
   const other = await archives.listArchives("wx-", { signal: deadline() });
@@ -82,8 +106,15 @@ const faults: [what: string, fault: Fault][] = [
   ["503", { status: 503, body: errorBody("SlowDown") }],
   ["a reset in the answer", { truncateAfterBytes: 300 }],
   ["a body that is cut", { rewrite: (body) => body.slice(0, -60) }],
-  ["a body with something behind it", { rewrite: (body) => `${body} ` }],
-  ["one byte that differs", { rewrite: (body) => body.replace("<Size>1<", "<Size>2<") }],
+  ["another bucket's listing", { rewrite: (body) => body.replace("<Name>archives<", "<Name>other<") }],
+  [
+    "a listing that claims another number",
+    { rewrite: (body) => body.replace("<KeyCount>10<", "<KeyCount>9<") },
+  ],
+  [
+    "an answer without an end",
+    { rewrite: (body) => body.replace("<Name>", `<Name>${"x".repeat(17 << 20)}`) },
+  ],
 ];
 for (const [what, fault] of faults) {
   test(`P1: ${what} tells nothing: the SDK asks, and answers`, async () => {

@@ -62,12 +62,17 @@ export class Chaos {
     }
   }
 
-  /** Nothing happens any more, but calls go on failing, and sometimes an instance dies. */
+  /** Nothing happens any more, but calls go on failing, and sometimes an instance dies, with a commit or between two. */
   calm(durationMs: number): void {
     const { random } = this.world;
+    const dies = this.world.rates().kill > 0 && random() < 0.3;
+    if (dies && random() < 0.5)
+      this.world.database().afterNextChange = ({ name }) =>
+        this.world.processes.find((one) => one.name === name)?.kill();
     this.world.advance((durationMs / 2) * random());
-    if (this.world.rates().kill > 0 && random() < 0.3) {
-      this.#one()?.kill();
+    if (dies) {
+      if (this.world.database().afterNextChange === null) this.#one()?.kill();
+      this.world.database().afterNextChange = null;
       this.ensureProcesses(1);
     }
     this.world.advance((durationMs / 2) * random());

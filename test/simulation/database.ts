@@ -54,6 +54,8 @@ const LEASE_CALLS = new Set(["acquire", "renew", "release"]);
 const BASE_US = 1_795_464_000_000_000;
 
 export class FakeDatabase {
+  /** Called once, at the commit of the next change: nobody has heard of it yet. */
+  afterNextChange: ((caller: Caller) => void) | null = null;
   readonly rows = new Map<WorkspaceId, StoredRow>();
   lease: { holder: string; epoch: number; expiresAt: Instant } | null = null;
   /** How far its clock has jumped. */
@@ -315,6 +317,11 @@ export class FakeDatabase {
       written.push(write);
     }
     this.watcher.saved(caller, lease, written);
+    if (written.some(({ transitions }) => transitions.length > 0)) {
+      const happens = this.afterNextChange;
+      this.afterNextChange = null;
+      happens?.(caller);
+    }
     return { kind: "saved", written: new Set(written.map(({ id }) => id)), skipped, fenced };
   }
 

@@ -188,6 +188,17 @@ describe("runCycle()", () => {
     expect(again.woke).toBe(false);
   });
 
+  test("what changed is written and told before stamps are renewed", () => {
+    const world = new CycleWorld();
+    world.rows = [row("a"), row("b"), row("c")];
+    world.cycle();
+    world.calls.length = world.saves.length = 0;
+    world.archives!.set("b", archive());
+    expect(world.cycle().counts).toMatchObject({ changed: 1, stamped: 2 });
+    expect(world.saves.map((writes) => writes.map((write) => String(write.id)))).toEqual([["b"], ["a", "c"]]);
+    expect(world.calls.slice(-3)).toEqual(["save", "wake", "save"]);
+  });
+
   test("a dry run needs no lease, writes nothing and says what it would", () => {
     const world = oneWorkspace();
     const report = world.cycle({ lease: null });
