@@ -75,5 +75,5 @@ export async function startEngineProxy(options: EngineProxyOptions): Promise<Eng
 const patternOf = (path: string): string =>
   path
     .replace(/^\/v\d[\d.]*\//, "/")
-    .replace(/^\/containers\/[0-9a-f]+\/json$/, "/containers/{id}/json")
+    .replace(/^\/containers\/[a-zA-Z0-9_.-]+\/json$/, "/containers/{id}/json")
     .replace(/^\/volumes\/[^/]+$/, "/volumes/{name}");
