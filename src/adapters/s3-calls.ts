@@ -74,11 +74,11 @@ export class BodyTooLong extends Error {
   override readonly name = "BodyTooLong";
 }
 
-/** All of a body, as text in UTF-8; fails and closes its connection once it is longer than `maxBytes`. */
-export async function readText(body: unknown, maxBytes: number): Promise<string> {
+/** All of a body; fails and closes its connection once it is longer than `maxBytes`. */
+export async function readBytes(body: unknown, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of boundedBody(body, maxBytes) as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
 /** The same body, which fails and closes its connection once it is longer than `maxBytes`. */

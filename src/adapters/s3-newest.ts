@@ -12,12 +12,7 @@ export interface ArchiveNaming {
 }
 
 /** What a listing found, for the next one. */
-export type FoundArchives = ReadonlyMap<WorkspaceId, FoundArchive>;
-interface FoundArchive {
-  readonly id: WorkspaceId;
-  readonly object: StoredObject;
-  readonly seen: ArchiveSeen;
-}
+export type FoundArchives = ReadonlyMap<WorkspaceId, ArchiveSeen>;
 
 export interface NewestArchives {
   /** Takes the next object. Objects come in the order of `compareKeys`. */
@@ -31,18 +26,16 @@ export interface NewestArchives {
  */
 export function newestArchives(naming: ArchiveNaming, before: FoundArchives = new Map()): NewestArchives {
   const { prefix, suffix, commitSuffix } = naming;
-  const newest = new Map<WorkspaceId, FoundArchive>();
+  const newest = new Map<WorkspaceId, ArchiveSeen>();
   // In order of keys, whatever begins with an archive's key follows it directly, its commit object too. So only
   // archives whose key the current one begins with can still be committed.
   let uncommitted: { id: WorkspaceId; object: StoredObject }[] = [];
 
   function count(id: WorkspaceId, object: StoredObject): void {
     const best = newest.get(id);
-    if (best !== undefined && !isNewer(object, best.object)) return;
+    if (best !== undefined && !isNewer(object, best)) return;
     const known = before.get(id);
-    const found =
-      known !== undefined && isSame(known.object, object) ? known : { id, object, seen: archiveSeen(object) };
-    newest.set(found.id, found);
+    newest.set(id, known !== undefined && isSame(known, object) ? known : archiveSeen(object));
   }
 
   return {
@@ -62,11 +55,13 @@ export function newestArchives(naming: ArchiveNaming, before: FoundArchives = ne
 }
 
 /** Of two uploaded in the same instant (S3 knows seconds) the greater key counts, so that every look agrees. */
-const isNewer = (a: StoredObject, b: StoredObject): boolean =>
-  a.modifiedMs === b.modifiedMs ? compareKeys(a.key, b.key) > 0 : a.modifiedMs > b.modifiedMs;
+function isNewer(a: StoredObject, b: ArchiveSeen): boolean {
+  const thanMs = Date.parse(b.uploadedAt);
+  return a.modifiedMs === thanMs ? compareKeys(a.key, b.key) > 0 : a.modifiedMs > thanMs;
+}
 
-const isSame = (a: StoredObject, b: StoredObject): boolean =>
-  a.key === b.key && a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
+const isSame = (a: ArchiveSeen, b: StoredObject): boolean =>
+  a.key === b.key && a.sizeBytes === b.sizeBytes && Date.parse(a.uploadedAt) === b.modifiedMs;
 
 const archiveSeen = (object: StoredObject): ArchiveSeen => ({
   key: storableText(object.key),

@@ -15,6 +15,7 @@ export interface ListAnswer {
   readonly IsTruncated?: unknown;
   readonly ContinuationToken?: unknown;
   readonly NextContinuationToken?: unknown;
+  readonly StartAfter?: unknown;
   readonly EncodingType?: unknown;
   readonly CommonPrefixes?: unknown;
   readonly Contents?: readonly ListEntry[] | undefined;
@@ -49,17 +50,23 @@ export interface PageSequence {
   accept(answer: ListAnswer): StoredObject[];
 }
 
-/** The pages of one listing of `bucket` below `prefix`, in order. */
-export function pageSequence(bucket: string, prefix: string): PageSequence {
+/**
+ * The pages of one listing of `bucket` below `prefix`, in order.
+ *
+ * @param after the key that it begins behind
+ */
+export function pageSequence(bucket: string, prefix: string, after: string | null = null): PageSequence {
   let token: string | null = null;
   let complete = false;
   let pages = 0;
-  let lastKey: string | null = null;
+  let lastKey = after;
   const tokens = new Set<string>();
 
   function accept(answer: ListAnswer): StoredObject[] {
     if (complete) throw new Error("page sequence: a page after the last one");
     requireSelfDescription(answer, bucket, prefix, token);
+    if (isSaid(answer.StartAfter) && answer.StartAfter !== after)
+      refuse(`it begins behind ${quote(answer.StartAfter)}`);
     const objects = (answer.Contents ?? []).map((entry) => parseObject(entry, prefix));
     for (const { key } of objects) {
       if (!survivesXml(key)) continue;

@@ -1,13 +1,16 @@
 /**
  * A question that is asked again as it was asked before.
  *
- * A listing of one page is the same question at every look, and mostly has the same answer. So the request that the SDK
- * signed is sent once more, and an answer of the very same bytes means what it meant. What other bytes mean the SDK has to
- * tell: they are handed to it as if it had asked itself. Whatever else comes, a failure included, tells nothing.
+ * A page of a listing is the same question at every look, and mostly has the same answer. So the request that the SDK
+ * signed is sent once more, and an answer of the very same bytes (by their SHA-256) means what it meant. What other
+ * bytes mean the SDK has to tell: they are handed to it as if it had asked itself. Whatever else comes, a failure
+ * included, tells nothing.
  *
  * Why: through the SDK a page costs 3 to 5 ms of CPU as long as its code is not compiled, which at a look every ten
  * seconds takes hours. That is more than all the rest of a look at 100 workspaces.
  */
+
+import { createHash } from "node:crypto";
 
 /** As the SDK hands it to its transport, signature and all. */
 export interface SignedRequest {
@@ -19,10 +22,14 @@ export interface SignedRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What the store answered to the same question. */
-export type Repeated<Answer> =
-  | { readonly kind: "same"; readonly answer: Answer }
-  | { readonly kind: "other"; readonly answered: Answered };
+/** A question, and what came. */
+export interface Asked {
+  readonly request: SignedRequest;
+  /** Of the answer's body. */
+  readonly digest: string;
+  /** Monotonic milliseconds: until then a store takes the signature. */
+  readonly untilMs: number;
+}
 
 /** An answer with status 200, whole as far as HTTP can tell. */
 export interface Answered {
@@ -30,46 +37,44 @@ export interface Answered {
   readonly body: Uint8Array;
 }
 
-/** Stores take a signature for fifteen minutes, by clocks that may differ by some of them. */
-const REPEATED_FOR_MS = 5 * 60_000;
+/**
+ * Stores take a signature for fifteen minutes, by clocks that may differ by some of them. Of many questions that were
+ * signed at once not all become too old at once.
+ */
+const REPEATED_FOR_MS = { least: 3 * 60_000, most: 6 * 60_000 };
 
-export class RepeatedQuestion<Answer extends object> {
-  #last: {
-    readonly prefix: string;
-    readonly request: SignedRequest;
-    readonly page: Uint8Array;
-    readonly answer: Answer;
-    readonly askedMs: number;
-  } | null = null;
+export const asked = (request: SignedRequest, body: Uint8Array): Asked => ({
+  request,
+  digest: digestOf(body),
+  untilMs:
+    performance.now() +
+    REPEATED_FOR_MS.least +
+    Math.random() * (REPEATED_FOR_MS.most - REPEATED_FOR_MS.least),
+});
 
-  constructor(private readonly maxBytes: number) {}
+const digestOf = (body: Uint8Array): string => createHash("sha256").update(body).digest("base64");
 
-  /** @param page the body that came, and what it meant */
-  keep(prefix: string, request: SignedRequest, page: Uint8Array, answer: Answer): void {
-    this.#last = { prefix, request, page, answer, askedMs: performance.now() };
-  }
-
-  /** @returns null: nothing is known. Rejects with the signal's reason and nothing else. */
-  async ask(prefix: string, signal: AbortSignal): Promise<Repeated<Answer> | null> {
-    const last = this.#last;
-    if (last?.prefix !== prefix) return null;
-    // Kept again by whoever gets the answer from the SDK.
-    this.#last = null;
-    if (performance.now() - last.askedMs > REPEATED_FOR_MS) return null;
-    try {
-      const answered = await askAgain(last.request, this.maxBytes, signal);
-      if (answered === null) return null;
-      if (Buffer.compare(answered.body, last.page) !== 0) return { kind: "other", answered };
-    } catch {
-      signal.throwIfAborted();
-      return null;
-    }
-    this.#last = last;
-    return { kind: "same", answer: last.answer };
+/**
+ * Asks again.
+ *
+ * @returns what else came than the last time; null: nothing is known. Rejects with the signal's reason and nothing else.
+ */
+export async function askAgain(
+  { request, digest, untilMs }: Asked,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<"same" | Answered | null> {
+  if (performance.now() > untilMs) return null;
+  try {
+    const answered = await answerTo(request, maxBytes, signal);
+    return answered !== null && digestOf(answered.body) === digest ? "same" : answered;
+  } catch {
+    signal.throwIfAborted();
+    return null;
   }
 }
 
-async function askAgain(
+async function answerTo(
   request: SignedRequest,
   maxBytes: number,
   signal: AbortSignal,

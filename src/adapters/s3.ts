@@ -7,39 +7,17 @@
  *
  * The access key needs s3:ListBucket on the bucket and nothing else.
  */
-import { Readable } from "node:stream";
-import { ListObjectsV2Command, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { WorkspaceId } from "../observer/names.ts";
 import type { ArchiveProvider, ArchiveSeen, Listing, Look } from "../observer/ports.ts";
-import { boundedBody, forEachOf, readText, withDeadline } from "./s3-calls.ts";
-import { cutContents } from "./s3-contents.ts";
-import { archivesError, type StoreContext } from "./s3-errors.ts";
-import { type FoundArchives, newestArchives } from "./s3-newest.ts";
-import { type ListEntry, pageSequence, type StoredObject } from "./s3-page.ts";
-import { type Answered, type Repeated, RepeatedQuestion, type SignedRequest } from "./s3-repeated.ts";
+import { forEachOf, withDeadline } from "./s3-calls.ts";
+import { ArchivesError, archivesError, type StoreContext } from "./s3-errors.ts";
+import { newestArchives } from "./s3-newest.ts";
+import { compareKeys, pageSequence, type StoredObject } from "./s3-page.ts";
+import { createS3Pages, MAX_PAGE_BYTES, type S3ArchivesOptions } from "./s3-pages.ts";
+import { cutBetween, type KeyRange, type ListedRange, type RangeReader, WholeListings } from "./s3-ranges.ts";
+import { type Answered, type Asked, askAgain } from "./s3-repeated.ts";
 
-export interface S3ArchivesOptions {
-  readonly bucket: string;
-  /** `/home.tar.zst` */
-  readonly suffix: string;
-  /** `.meta`; null: an archive counts as soon as it is there. */
-  readonly commitSuffix: string | null;
-  readonly forcePathStyle: boolean;
-  /** Null: `us-east-1` with an endpoint, which is what other stores sign with; else the SDK's own chain. */
-  readonly region: string | null;
-  /** Null: Amazon's. */
-  readonly endpoint: string | null;
-  /** Null: the SDK's default chain. */
-  readonly credentials: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string | undefined;
-  } | null;
-  /** Longest that one page may take, retries included. */
-  readonly pageTimeoutMs: number;
-  /** Keys per page, 1 to 1,000, which is the default. */
-  readonly pageKeys?: number;
-}
+export type { S3ArchivesOptions } from "./s3-pages.ts";
 
 export interface S3Archives extends ArchiveProvider {
   /** Asks for one key below the prefix, with the very permission that a listing needs. Rejects with ArchivesError. */
@@ -55,205 +33,137 @@ export interface StoreIdentity {
   readonly endpoint: string | null;
 }
 
-/** What went over the line for a call, by its context. */
-interface Exchange {
-  readonly request: SignedRequest;
-  /** The answer's body. */
-  readonly page: string;
-  /** Cut out of it before the SDK parsed it; null: the SDK parsed it all. */
-  readonly entries: readonly ListEntry[] | null;
-}
-const exchanges = new WeakMap<object, Exchange>();
-
+const EVERYTHING: KeyRange = { after: null, upTo: null };
+/** What a store answers when it isn't asked for fewer. */
+const MOST_PAGE_KEYS = 1_000;
 /** Prefixes that are listed at the same time in a look at some workspaces. */
 const PARALLEL_PREFIXES = 8;
-/** A page of 1,000 keys of 1 KiB, every character escaped, is smaller. */
-const MAX_PAGE_BYTES = 16 * 1024 * 1024;
-/** Attempts per page: a reset or a 503 is worth another one, within the page's deadline. */
-const MAX_ATTEMPTS = 3;
 
 export function createS3Archives(options: S3ArchivesOptions): S3Archives {
   const { bucket, pageTimeoutMs } = options;
-  const client = createClient(options);
+  const pages = createS3Pages(options);
+  const keys = options.pageKeys ?? null;
   const context = storeContext(options);
-  let found: FoundArchives = new Map();
-  const wholeLook = new RepeatedQuestion<Listing<ArchiveSeen>>(MAX_PAGE_BYTES);
-
-  /** @param answered what the store has answered to that already */
-  async function readPage(
-    prefix: string,
-    token: string | null,
-    keys: number | undefined,
-    signal: AbortSignal,
-    answered: Answered | null = null,
-  ) {
-    const command = new ListObjectsV2Command({
-      Bucket: bucket,
-      Prefix: prefix,
-      ...(token === null ? {} : { ContinuationToken: token }),
-      ...(keys === undefined ? {} : { MaxKeys: keys }),
-    });
-    let context: object = {};
-    command.middlewareStack.add(
-      (next, own) => (args) => {
-        context = own;
-        return next(args);
-      },
-      { step: "initialize", name: "ownContext" },
-    );
-    if (answered !== null)
-      command.middlewareStack.add(
-        () => async () => ({
-          response: { statusCode: 200, headers: answered.headers, body: Readable.from([answered.body]) },
-        }),
-        { step: "deserialize", priority: "low", name: "answered" },
-      );
-    const answer = await withDeadline(pageTimeoutMs, signal, (abortSignal) =>
-      client.send(command, { abortSignal }),
-    );
-    const exchange = exchanges.get(context) ?? null;
-    const entries = exchange?.entries ?? null;
-    return { exchange, answer: entries === null ? answer : { ...answer, Contents: entries } };
-  }
+  const naming = { suffix: options.suffix, commitSuffix: options.commitSuffix };
 
   /**
-   * Every object below the prefix, in order of keys; resolves only when all were seen.
+   * Every object in a range of the keys below the prefix, in order of keys; resolves only when all were seen.
    *
    * @param answered the first page, if the store has told it already; what isn't believable is asked for again
-   * @returns what went over the line, if it was one page
+   * @returns the question, if it was one
    */
   async function readAll(
     prefix: string,
+    { after, upTo }: KeyRange,
     signal: AbortSignal,
     see: (object: StoredObject) => void,
     answered: Answered | null,
-  ): Promise<Exchange | null> {
-    let sequence = pageSequence(bucket, prefix);
-    let last: Exchange | null = null;
-    if (answered !== null) {
-      try {
-        const { answer, exchange } = await readPage(prefix, null, options.pageKeys, signal, answered);
-        for (const object of sequence.accept(answer)) see(object);
-        last = exchange;
-      } catch {
-        sequence = pageSequence(bucket, prefix);
+  ): Promise<Asked | null> {
+    let sequence = pageSequence(bucket, prefix, after);
+    let question: Asked | null = null;
+    let isOver = false;
+    const take = async (page: Answered | null) => {
+      const { token } = sequence;
+      const { answer, asked } = await pages.read({ prefix, after, token, keys }, signal, page);
+      const objects = sequence.accept(answer);
+      question = asked;
+      for (const object of objects) {
+        isOver ||= upTo !== null && compareKeys(object.key, upTo) > 0;
+        if (!isOver) see(object);
       }
-    }
-    while (!sequence.complete) {
+    };
+    if (answered !== null)
+      await take(answered).catch(() => {
+        sequence = pageSequence(bucket, prefix, after);
+      });
+    while (!sequence.complete && !isOver) {
       signal.throwIfAborted();
       try {
-        const { answer, exchange } = await readPage(prefix, sequence.token, options.pageKeys, signal);
-        for (const object of sequence.accept(answer)) see(object);
-        last = exchange;
+        await take(null);
       } catch (error) {
         signal.throwIfAborted();
         throw archivesError(error, sequence.pages + 1, context);
       }
     }
-    return sequence.pages === 1 ? last : null;
+    return sequence.pages === 1 ? question : null;
   }
 
-  /** The last whole look's question, if it was one. */
-  async function askAgain(
-    prefix: string,
+  /** What has come to the question of the last time, if there was one. */
+  async function repeat(
+    question: Asked | null,
     signal: AbortSignal,
-  ): Promise<Repeated<Listing<ArchiveSeen>> | null> {
+  ): Promise<Awaited<ReturnType<typeof askAgain>>> {
+    if (question === null) return null;
     try {
-      return await withDeadline(pageTimeoutMs, signal, (abortSignal) => wholeLook.ask(prefix, abortSignal));
+      return await withDeadline(pageTimeoutMs, signal, (abortSignal) =>
+        askAgain(question, MAX_PAGE_BYTES, abortSignal),
+      );
     } catch (error) {
       signal.throwIfAborted();
       throw archivesError(error, 1, context);
     }
   }
 
+  const ranges: RangeReader = {
+    async read(prefix, range, cutAt, signal) {
+      const again = await repeat(range.asked, signal);
+      if (again === "same") return [range];
+      const cut: ListedRange[] = [];
+      let after = range.after;
+      let newest = newestArchives({ prefix, ...naming }, range.found);
+      let keys = 0;
+      let lastKey = "";
+      const question = await readAll(
+        prefix,
+        range,
+        signal,
+        (object) => {
+          const end = keys < cutAt ? null : cutBetween(lastKey, object.key, prefix);
+          if (end !== null) {
+            cut.push({ after, upTo: end, found: newest.result(), keys, asked: null });
+            after = end;
+            newest = newestArchives({ prefix, ...naming }, range.found);
+            keys = 0;
+          }
+          newest.see(object);
+          keys += 1;
+          lastKey = object.key;
+        },
+        again,
+      );
+      const isOne = cut.length === 0;
+      cut.push({ after, upTo: range.upTo, found: newest.result(), keys, asked: isOne ? question : null });
+      return cut;
+    },
+    isUnbelievable: (error) => error instanceof ArchivesError && error.fault === "incomplete",
+  };
+  const wholeListings = new WholeListings(ranges, options.pageKeys ?? MOST_PAGE_KEYS);
+
   async function listArchives(prefix: string, look: Look): Promise<Listing<ArchiveSeen>> {
-    const naming = { prefix, suffix: options.suffix, commitSuffix: options.commitSuffix };
+    if (look.only === undefined) return wholeListings.list(prefix, look.signal);
     const byWorkspace = new Map<WorkspaceId, ArchiveSeen>();
-    const isWhole = look.only === undefined;
-    // Several archives of a workspace are its history, no contest.
-    const listing = { byWorkspace, contested: [] };
-    const readInto = async (below: string, signal: AbortSignal, answered: Answered | null = null) => {
-      const newest = newestArchives(naming, found);
-      const exchange = await readAll(below, signal, newest.see, answered);
-      const result = newest.result();
-      for (const [id, { seen }] of result) byWorkspace.set(id, seen);
-      if (isWhole) found = result;
-      return exchange;
-    };
-    if (look.only === undefined) {
-      const again = await askAgain(prefix, look.signal);
-      if (again?.kind === "same") return again.answer;
-      const exchange = await readInto(prefix, look.signal, again?.answered);
-      if (exchange !== null)
-        wholeLook.keep(prefix, exchange.request, new TextEncoder().encode(exchange.page), listing);
-    } else
-      await forEachOf(look.only, PARALLEL_PREFIXES, look.signal, async (id, signal) => {
-        await readInto(`${prefix}${id}/`, signal);
-      });
-    return listing;
+    await forEachOf(look.only, PARALLEL_PREFIXES, look.signal, async (id, signal) => {
+      const newest = newestArchives({ prefix, ...naming });
+      await readAll(`${prefix}${id}/`, EVERYTHING, signal, newest.see, null);
+      for (const [workspace, seen] of newest.result()) byWorkspace.set(workspace, seen);
+    });
+    return { byWorkspace, contested: [] };
   }
 
   return {
     listArchives,
     async head(prefix, signal) {
       try {
-        pageSequence(bucket, prefix).accept((await readPage(prefix, null, 1, signal)).answer);
-        return { bucket, region: await client.config.region(), endpoint: context.endpoint };
+        const { answer } = await pages.read({ prefix, after: null, token: null, keys: 1 }, signal);
+        pageSequence(bucket, prefix).accept(answer);
+        return { bucket, region: await pages.region(), endpoint: context.endpoint };
       } catch (error) {
         signal.throwIfAborted();
         throw archivesError(error, 1, context);
       }
     },
-    destroy: () => client.destroy(),
+    destroy: () => pages.destroy(),
   };
-}
-
-function createClient(options: S3ArchivesOptions): S3Client {
-  const { credentials, endpoint, region, pageTimeoutMs } = options;
-  const config: S3ClientConfig = {
-    forcePathStyle: options.forcePathStyle,
-    maxAttempts: MAX_ATTEMPTS,
-    retryMode: "standard",
-    // Stores that aren't Amazon's know no such headers.
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-    // A bucket elsewhere is a wrong setting that the error names; following it would cost every look a detour.
-    followRegionRedirects: false,
-    requestHandler: {
-      // Half the page's time, so that a second address or attempt has a chance.
-      connectionTimeout: Math.ceil(pageTimeoutMs / 2),
-      // The page's deadline is the abort signal's; without these two a stopped server would outlive even a bug there.
-      requestTimeout: pageTimeoutMs,
-      throwOnRequestTimeout: true,
-    },
-    logger: SILENT,
-  };
-  if (credentials !== null) {
-    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
-    config.credentials = { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
-  }
-  if (endpoint !== null) config.endpoint = endpoint;
-  if (region !== null) config.region = region;
-  else if (endpoint !== null) config.region = "us-east-1";
-  const client = new S3Client(config);
-  client.middlewareStack.add(
-    (next, context) => async (args) => {
-      const result = await next(args);
-      const response = result.response as { body?: unknown; statusCode?: number };
-      exchanges.delete(context);
-      if (response.statusCode !== 200 || !(response.body instanceof Readable)) {
-        response.body = boundedBody(response.body, MAX_PAGE_BYTES);
-        return result;
-      }
-      const page = await readText(response.body, MAX_PAGE_BYTES);
-      const cut = cutContents(page);
-      exchanges.set(context, { request: args.request as SignedRequest, page, entries: cut?.entries ?? null });
-      response.body = new TextEncoder().encode(cut?.rest ?? page);
-      return result;
-    },
-    { step: "deserialize", priority: "low", name: "cutContents" },
-  );
-  return client;
 }
 
 function storeContext({
@@ -273,7 +183,3 @@ function storeContext({
     secrets: secrets.filter((secret): secret is string => secret !== undefined && secret !== ""),
   };
 }
-
-const nothing = (): void => {};
-/** The SDK's warnings would go to stdout, between the log's JSON lines. */
-const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };

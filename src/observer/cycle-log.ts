@@ -19,7 +19,7 @@ export class CycleLog {
   ) {}
 
   write(report: CycleReport): void {
-    for (const { workspaceId, key, from, to, lagMs } of report.changes.slice(0, limits.changesNamed)) {
+    for (const { workspaceId, key, from, to, lagMs } of report.changes) {
       this.log.info("condition.changed", "Condition changed", {
         workspace: workspaceId,
         condition: key,
@@ -30,9 +30,9 @@ export class CycleLog {
         ...(key === "container" ? deathFields(report, workspaceId, to.reason) : {}),
       });
     }
-    if (report.changes.length > limits.changesNamed) {
+    if (report.unnamedChanges > 0) {
       this.log.info("condition.more_changed", "More conditions changed than are named", {
-        unnamed: report.changes.length - limits.changesNamed,
+        unnamed: report.unnamedChanges,
       });
     }
     if (report.repaired.length > 0) {

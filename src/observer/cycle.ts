@@ -65,6 +65,8 @@ export interface CyclePlan {
   readonly stop: AbortSignal;
   /** A page of rows was read, or a batch of them written: it goes on. */
   readonly onStep?: () => void;
+  /** So many changes are kept for the report: those of a whole table are half a gigabyte. Without it, all. */
+  readonly mostChanges?: number;
 }
 
 export async function runCycle(
@@ -72,7 +74,7 @@ export async function runCycle(
   memory: CycleMemory,
   plan: CyclePlan,
 ): Promise<CycleReport> {
-  const report = new ReportBuilder(parts.clock, plan.kind, memory);
+  const report = new ReportBuilder(parts.clock, plan.kind, memory, plan.mostChanges);
 
   // P2: the stamp is read before the first listing call.
   const stamped = await report.stage("stamp", () => readStamp(parts, plan, memory));

@@ -15,7 +15,15 @@ export const addMs = (at: Instant, ms: number): Instant => instant(at + Math.rou
 
 export const ageMs = (at: Instant, now: Instant): number => (now - at) / 1000;
 
+/** One text for a thousand rows with the same stamp: of 100,000 texts of their own 14 MB would be kept. */
+let formatted: { readonly at: Instant; readonly text: string } | null = null;
+
 export function formatInstant(at: Instant): string {
+  if (formatted?.at !== at) formatted = { at, text: formatAnew(at) };
+  return formatted.text;
+}
+
+function formatAnew(at: Instant): string {
   const ms = Math.floor(at / 1000);
   // biome-ignore lint/style/noRestrictedGlobals: formatting a given instant reads no clock
   const text = new Date(ms).toISOString();

@@ -64,7 +64,7 @@ export const limits = {
   completeShare: 100,
   /** Rows in the first writing statement of a look, and in each further one. */
   rowsInFirstStatement: 250,
-  rowsPerStatement: 5_000,
+  rowsPerStatement: 1_000,
 } as const;
 
 if (limits.leaseRenewMs * 2 >= limits.leaseMs) throw new Error("limits: two renewals must fit into a lease");

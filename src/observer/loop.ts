@@ -215,6 +215,7 @@ export class Loop {
       kind,
       horizonMs: this.#cadence.promisedMs,
       stop,
+      mostChanges: limits.changesNamed,
       onStep: () => {
         this.#progressMs = cycle.clock.monotonicMs();
       },

@@ -35,8 +35,10 @@ export interface CycleReport {
     readonly held: number;
     readonly moving: number;
   };
-  /** Committed changes; in a dry run those that would be. */
+  /** Committed changes, no more than were asked for; in a dry run those that would be. */
   readonly changes: readonly Change[];
+  /** How many more there were. */
+  readonly unnamedChanges: number;
   /** In a dry run, what would be written to the rows, of each the latest; empty otherwise. */
   readonly wouldWrite: ReadonlyMap<WorkspaceId, RowWrite>;
   readonly contested: readonly WorkspaceId[];
@@ -64,6 +66,7 @@ export class ReportBuilder {
   readonly #failures: { stage: Stage; cause: unknown }[] = [];
   readonly #changes: Change[] = [];
   readonly #wouldWrite = new Map<WorkspaceId, RowWrite>();
+  #unnamedChanges = 0;
   #isLoaded = false;
   #world: BelievedWorld | null = null;
   #engine: Observation<EngineListing> | null = null;
@@ -78,6 +81,7 @@ export class ReportBuilder {
     private readonly clock: Clock,
     private readonly kind: ReportKind,
     private readonly before: CycleMemory,
+    private readonly mostChanges = Number.POSITIVE_INFINITY,
   ) {
     this.#startedMs = clock.monotonicMs();
     this.foreign = before.foreign;
@@ -135,7 +139,9 @@ export class ReportBuilder {
       this.#written += 1;
       if (changes.length === 0) continue;
       this.#changed += 1;
-      this.#changes.push(...changes);
+      const room = Math.max(0, this.mostChanges - this.#changes.length);
+      this.#changes.push(...changes.slice(0, room));
+      this.#unnamedChanges += Math.max(0, changes.length - room);
     }
   }
 
@@ -195,6 +201,7 @@ export class ReportBuilder {
         moving: this.moving,
       },
       changes: this.#changes,
+      unnamedChanges: this.#unnamedChanges,
       wouldWrite: this.#wouldWrite,
       contested: [
         ...(engine?.containers.contested ?? []),

@@ -2,6 +2,7 @@
 // Method: one suite, run on each store by archives-*.test.ts. Objects are put and deleted by the store's own means;
 // the truth is what was put. Each test has a bucket of its own.
 import { describe, expect, test } from "bun:test";
+import { randomInt, seededRandom } from "../../dev/fakes/random.ts";
 import { createS3Archives, type S3Archives, type S3ArchivesOptions } from "../../src/adapters/s3.ts";
 import { parseWorkspaceId, type WorkspaceId } from "../../src/observer/names.ts";
 import { deadline } from "./engine-support.ts";
@@ -24,6 +25,16 @@ export function archivesContract(
   store: () => ArchiveStore,
   large: { readonly objects: number; readonly pageKeys: number },
 ): void {
+  const archivesOn = (bucket: string, options: Partial<S3ArchivesOptions>) =>
+    createS3Archives({
+      ...store().connection,
+      bucket,
+      suffix: SUFFIX,
+      commitSuffix: null,
+      pageTimeoutMs: 20_000,
+      ...options,
+    });
+
   /** A fresh bucket with these objects (key → body), and an adapter on it. */
   async function withBucket(
     objects: Readonly<Record<string, string>>,
@@ -33,14 +44,7 @@ export function archivesContract(
     const bucket = `contract-${++buckets}`;
     await store().createBucket(bucket);
     for (const [key, body] of Object.entries(objects)) await store().put(bucket, key, body);
-    const archives = createS3Archives({
-      ...store().connection,
-      bucket,
-      suffix: SUFFIX,
-      commitSuffix: null,
-      pageTimeoutMs: 20_000,
-      ...options,
-    });
+    const archives = archivesOn(bucket, options);
     try {
       await run(archives, bucket);
     } finally {
@@ -197,7 +201,9 @@ export function archivesContract(
                 await store().put(bucket, key, "x");
             };
             await Promise.all(Array.from({ length: 16 }, work));
-            expect(Object.keys(await keysOf(archives)).toSorted()).toEqual(names.toSorted());
+            // One page after the other, then in ranges, then by the very same questions.
+            for (let look = 0; look < 3; look++)
+              expect(Object.keys(await keysOf(archives)).toSorted()).toEqual(names.toSorted());
             const some = names.slice(0, 50);
             expect(Object.keys(await keysOf(archives, new Set(some.map(id)))).toSorted()).toEqual(
               some.toSorted(),
@@ -234,7 +240,43 @@ export function archivesContract(
               await churning;
             }
           },
-          { pageKeys: 3 },
+          { pageKeys: 2 },
+        ),
+      60_000,
+    );
+
+    test(
+      "P1: whatever is put and removed between two looks, a look tells what one from the start tells",
+      () =>
+        withBucket(
+          {},
+          async (archives, bucket) => {
+            const random = seededRandom(7);
+            const pick = (count: number) => randomInt(random, count);
+            // Ids that begin one another, and characters around those that a range may end with.
+            const ids = Array.from(
+              { length: 60 },
+              (_, n) => `w${n % 20}${["", "0", "-", ".x", "_", "00"][n % 6]}`,
+            );
+            const present = new Set<string>();
+            const edit = async () => {
+              const key = `ws-${ids[pick(ids.length)]}/op${pick(4)}/home.tar.zst${pick(3) === 0 ? "" : ".meta"}`;
+              if (present.delete(key)) return await store().remove(bucket, key);
+              present.add(key);
+              await store().put(bucket, key, "x".repeat(1 + pick(3)));
+            };
+            for (let count = 0; count < 140; count++) await edit();
+            for (let look = 0; look < 20; look++) {
+              const fresh = archivesOn(bucket, { commitSuffix: ".meta" });
+              try {
+                expect(await keysOf(archives)).toEqual(await keysOf(fresh));
+              } finally {
+                fresh.destroy();
+              }
+              for (let count = pick(5); count > 0; count--) await edit();
+            }
+          },
+          { pageKeys: 5, commitSuffix: ".meta" },
         ),
       60_000,
     );

@@ -56,6 +56,7 @@ export const report = (changes: Partial<CycleReport> = {}): CycleReport => ({
     moving: 0,
   },
   changes: [],
+  unnamedChanges: 0,
   wouldWrite: new Map(),
   contested: [],
   repaired: [],
