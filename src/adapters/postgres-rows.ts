@@ -65,14 +65,11 @@ const read = (where: Sql): Sql => sql`
   union all
   (select ${COLUMNS}, null, null, null from workspaces where ${where})`;
 
-/**
- * All rows come in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte.
- * So they do when more than these have changed.
- */
-const PAGE_ROWS = 5_000;
-const page = (idType: string, after: string | null): Sql => {
+/** Rows come in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte. */
+const PAGE_ROWS = 2_000;
+const page = (which: Sql, idType: string, after: string | null): Sql => {
   const isAfter = after === null ? sql`true` : sql`workspaces.id > ${after}::${verbatim(idType)}`;
-  return sql`${IN_SCOPE} and ${isAfter} order by workspaces.id limit ${PAGE_ROWS}`;
+  return sql`${which} and ${isAfter} order by workspaces.id limit ${PAGE_ROWS}`;
 };
 
 /**
@@ -88,50 +85,60 @@ export async function loadWorkspaces(
 ): Promise<RowsRead> {
   const before = since === null ? undefined : cursors.get(since);
   if (before !== undefined) {
-    const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid) limit ${PAGE_ROWS + 1}`;
-    const { head, rows } = split(await ask<Head | LoadedRow>(read(changed)));
-    const isAll = rows.length <= PAGE_ROWS;
-    for (const { id, deleted } of rows) {
-      if (deleted) before.live.delete(id);
-      else before.live.add(id);
-    }
-    if (isAll && head.server === before.server && head.live === before.live.size)
-      return {
-        all: null,
-        rows: rows.filter((row) => row.in_scope).flatMap(parseRow),
-        gone: rows.filter((row) => !row.in_scope).map(({ id }) => id as WorkspaceId),
-        cursor: cursorOf({ ...before, horizon: head.horizon }),
-      };
-    reader.onPage();
+    const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid)`;
+    // Mostly there are few, and without an order one pass over the table tells them; more come in pages.
+    const few = split(await ask<Head | LoadedRow>(read(sql`${changed} limit ${PAGE_ROWS}`)));
+    const isMore = few.rows.length === PAGE_ROWS;
+    const { head, rows: first } = isMore
+      ? split(await ask<Head | LoadedRow>(read(page(changed, idType, null))))
+      : few;
+    const gone: WorkspaceId[] = [];
+    const { rows } = await readPages(ask, changed, idType, first, reader, (row) => {
+      if (row.deleted) before.live.delete(row.id);
+      else before.live.add(row.id);
+      if (!row.in_scope) gone.push(row.id as WorkspaceId);
+      return row.in_scope;
+    });
+    if (head.server === before.server && head.live === before.live.size)
+      return { all: null, rows, gone, cursor: cursorOf({ ...before, horizon: head.horizon }) };
   }
   // What comes or changes while the pages are read has a number from the horizon on, and is told by the next reading.
-  const { head, rows: first } = split(await ask<Head | LoadedRow>(read(page(idType, null))));
+  const { head, rows: first } = split(await ask<Head | LoadedRow>(read(page(IN_SCOPE, idType, null))));
   const live = new Set<string>();
-  const { all, rows } = await readPages(ask, idType, first, reader, ({ id, deleted }) => {
+  const { all, rows } = await readPages(ask, IN_SCOPE, idType, first, reader, ({ id, deleted }) => {
     if (!deleted) live.add(id);
+    return true;
   });
   return { all, rows, gone: [], cursor: cursorOf({ horizon: head.horizon, server: head.server, live }) };
 }
 
 /** Where a row version's transaction can't be read (a view, a role without that grant), a reading is always whole. */
 export async function loadAllWorkspaces(ask: Ask, idType: string, reader: RowsReader): Promise<RowsRead> {
-  const first = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${page(idType, null)}`);
-  return { ...(await readPages(ask, idType, first, reader, () => {})), gone: [], cursor: null };
+  const first = await ask<LoadedRow>(
+    sql`select ${COLUMNS} from workspaces where ${page(IN_SCOPE, idType, null)}`,
+  );
+  const { all, rows } = await readPages(ask, IN_SCOPE, idType, first, reader, () => true);
+  return { all, rows, gone: [], cursor: null };
 }
 
-/** The first page and all that follow. */
+/**
+ * The first page and all that follow.
+ *
+ * @param see whether a row is to be observed
+ */
 async function readPages(
   ask: Ask,
+  which: Sql,
   idType: string,
   first: readonly LoadedRow[],
   reader: RowsReader,
-  see: (row: LoadedRow) => void,
+  see: (row: LoadedRow) => boolean,
 ): Promise<{ readonly all: Set<WorkspaceId>; readonly rows: WorkspaceRow[] }> {
   const all = new Set<WorkspaceId>();
   const rows: WorkspaceRow[] = [];
   for (let loaded = first; ; ) {
     for (const one of loaded) {
-      see(one);
+      if (!see(one)) continue;
       for (const row of parseRow(one)) {
         all.add(row.id);
         if (!reader.isKnown(row)) rows.push(row);
@@ -139,7 +146,7 @@ async function readPages(
     }
     reader.onPage();
     if (loaded.length < PAGE_ROWS) return { all, rows };
-    const next = page(idType, loaded.at(-1)!.id);
+    const next = page(which, idType, loaded.at(-1)!.id);
     loaded = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${next}`);
   }
 }

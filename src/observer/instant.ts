@@ -15,12 +15,17 @@ export const addMs = (at: Instant, ms: number): Instant => instant(at + Math.rou
 
 export const ageMs = (at: Instant, now: Instant): number => (now - at) / 1000;
 
-/** One text for a thousand rows with the same stamp: of 100,000 texts of their own 14 MB would be kept. */
-let formatted: { readonly at: Instant; readonly text: string } | null = null;
+/** The last few. A thousand rows have the same stamps: with texts of their own, those of 100,000 rows would be 25 MB. */
+const formatted = new Map<Instant, string>();
+const FORMATTED = 8;
 
 export function formatInstant(at: Instant): string {
-  if (formatted?.at !== at) formatted = { at, text: formatAnew(at) };
-  return formatted.text;
+  const known = formatted.get(at);
+  if (known !== undefined) return known;
+  const text = formatAnew(at);
+  formatted.set(at, text);
+  if (formatted.size > FORMATTED) formatted.delete(formatted.keys().next().value!);
+  return text;
 }
 
 function formatAnew(at: Instant): string {
