@@ -10,12 +10,13 @@ import { readDatabase } from "./config/database-url.ts";
 import { readEngine } from "./config/engine.ts";
 import { formatDuration } from "./config/parse.ts";
 import { readRedis } from "./config/redis-url.ts";
+import { SERVICE_FILE, withServiceFile } from "./config/service-file.ts";
 import type { SettingName } from "./config/settings.ts";
 import { ConfigSource, type Environment, type ReadFile } from "./config/source.ts";
 import { readStatus } from "./config/status.ts";
 import { readSupervisor } from "./config/supervisor.ts";
 import { readTelemetry } from "./config/telemetry.ts";
-import type { CadenceConfig, Config, LogFormat, LogLevel } from "./config/types.ts";
+import type { CadenceConfig, Config, LogFormat, LogLevel, StatusConfig } from "./config/types.ts";
 import { checkNames } from "./config/unknown-names.ts";
 import { limits } from "./observer/limits.ts";
 
@@ -43,20 +44,44 @@ export class ConfigError extends Error {
 }
 
 export function configFromProcess(): Config {
-  return loadConfig(process.env, (path) => readFileSync(path, "utf8"), {
-    hostname: hostname(),
-    pid: process.pid,
-    user: systemUser(),
-  });
+  return loadConfig(process.env, readText, thisHost());
+}
+
+/** For a command beside the service: what its environment doesn't say, `/etc/observer/observer.env` does. */
+export function configBesideService(): Config {
+  const { env, refused } = withServiceFile(process.env, readText);
+  // The AWS SDK looks for a profile and the like itself.
+  for (const [name, value] of Object.entries(env)) process.env[name] ??= value;
+  try {
+    return loadConfig(env, readText, thisHost());
+  } catch (error) {
+    if (!refused || !(error instanceof ConfigError)) throw error;
+    throw new ConfigError([
+      ...error.problems,
+      `${SERVICE_FILE} holds the settings of the service, and may not be read by this user: try it with sudo`,
+    ]);
+  }
+}
+
+/** The settings of the endpoint alone, for who asks the instance on this machine and no database. Throws ConfigError. */
+export function statusFromProcess(): StatusConfig {
+  const source = new ConfigSource(withServiceFile(process.env, readText).env, readText);
+  const status = readStatus(source);
+  if (source.problems.length > 0) throw new ConfigError(source.problems);
+  return status;
 }
 
 /** `OBSERVER_STATUS_TOKEN` alone, for who asks an instance elsewhere and has no other setting. Throws ConfigError. */
 export function statusTokenFromProcess(): string | null {
-  const source = new ConfigSource(process.env, (path) => readFileSync(path, "utf8"));
+  const source = new ConfigSource(process.env, readText);
   const token = source.word("OBSERVER_STATUS_TOKEN");
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   return token;
 }
+
+const readText: ReadFile = (path) => readFileSync(path, "utf8");
+
+const thisHost = (): Host => ({ hostname: hostname(), pid: process.pid, user: systemUser() });
 
 /** Throws ConfigError. `readFile` throws for what can't be read. */
 export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Config {

@@ -1,7 +1,7 @@
 /** The composition root: the only place for signals and exit codes. */
 import { build } from "./build-info.ts";
 import { runCli } from "./cli.ts";
-import { ConfigError, configFromProcess } from "./config.ts";
+import { ConfigError, configBesideService, configFromProcess, statusFromProcess } from "./config.ts";
 import { exitCode } from "./exit-codes.ts";
 import { limits } from "./observer/limits.ts";
 import { UnworkableError } from "./observer/ports.ts";
@@ -34,15 +34,15 @@ const code = await runCli(
         toggleVerbosity = toggle;
       }),
     once: async (options) =>
-      (await import("./commands/once.ts")).once(configFromProcess(), options, stop.signal),
+      (await import("./commands/once.ts")).once(configBesideService(), options, stop.signal),
     check: async (options) =>
-      (await import("./commands/check.ts")).check(configFromProcess(), options, stop.signal),
+      (await import("./commands/check.ts")).check(configBesideService(), options, stop.signal),
     status: async (options) => (await import("./commands/status.ts")).status(options, stop.signal),
     accept: async (source) =>
-      (await import("./commands/accept.ts")).accept(configFromProcess(), source, stop.signal),
+      (await import("./commands/accept.ts")).accept(configBesideService(), source, stop.signal),
     explain: async (workspace, options) =>
-      (await import("./commands/explain.ts")).explain(configFromProcess(), workspace, options, stop.signal),
-    health: async () => (await import("./commands/health.ts")).health(configFromProcess()),
+      (await import("./commands/explain.ts")).explain(configBesideService(), workspace, options, stop.signal),
+    health: async () => (await import("./commands/health.ts")).health(statusFromProcess()),
     completion: async (shell, surface) => {
       const { completionScript } = await import("./commands/completion.ts");
       const { print } = await import("./commands/terminal.ts");

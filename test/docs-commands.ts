@@ -36,6 +36,7 @@ export const RUN_BY_E2E: readonly string[] = [
   "observer check",
   "observer run",
   "observer schema --role observer | psql platform",
+  "psql \"$OWNER_URL\" -c '\\password observer'",
   "psql platform -c '\\password observer'",
   "observer status",
   "observer accept engine",
@@ -73,8 +74,8 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string;
   },
   {
     command:
-      /^(sudo )?systemd-run --pipe --wait .* observer check$|^systemd-run .*\/usr\/bin\/observer check$/,
-    why: "needs a service manager; the command in it is run",
+      /^systemd-run --pipe --wait .*\/usr\/bin\/observer check$|^sudo -u observer -g docker observer check$/,
+    why: "needs a service manager, or the user of an installation; the command in it is run",
     see: "test/e2e/docs-commands.test.ts",
   },
   {

@@ -98,9 +98,20 @@ const ADVICE_BY_MESSAGE: readonly (readonly [code: string, message: RegExp, advi
   ],
 ];
 
+/** A host with several addresses fails with an error for each, and with no message of its own. */
+function messageOf(cause: unknown): string {
+  const { code, message, errors } = (cause ?? {}) as { code?: string; message?: string; errors?: unknown };
+  // The driver's word for a connection that this process gave up at a deadline.
+  if (code === "CONNECTION_DESTROYED") return "the last connection was given up, for nothing was answered";
+  if (message) return message;
+  const inner = Array.isArray(errors) ? errors.map(messageOf).filter((text) => text !== "") : [];
+  return inner.length > 0 ? [...new Set(inner)].join(", ") : code || String(cause);
+}
+
 export function databaseFault(action: string, cause: unknown): DatabaseFault {
   if (cause instanceof DatabaseFault) return cause;
-  const { code = "", message = String(cause) } = (cause ?? {}) as { code?: string; message?: string };
+  const { code = "" } = (cause ?? {}) as { code?: string };
+  const message = messageOf(cause);
   const advice =
     ADVICE_BY_MESSAGE.find(([ofCode, pattern]) => ofCode === code && pattern.test(message))?.[2] ??
     ADVICE[code];

@@ -1,13 +1,12 @@
 /** `observer health`: is the instance that this environment describes live? */
-import type { Config } from "../config.ts";
+import type { StatusConfig } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { endpointOf } from "./status-source.ts";
 import { print, printable } from "./terminal.ts";
 
 const TIMEOUT_MS = 3_000;
 
-export async function health(config: Config): Promise<number> {
-  const { listen } = config.status;
+export async function health({ listen }: StatusConfig): Promise<number> {
   if (listen === null) {
     await print("Cannot ask for health: OBSERVER_LISTEN is off");
     return exitCode.failed;

@@ -65,7 +65,7 @@ export async function run(
       page.onReport(report);
     },
     onProgress: supervision.onProgress,
-    describe: (view) => describeView(view, build),
+    describe: (view) => describeView(view, build, health),
   });
   let isBroken = false;
   const onError = (cause: unknown) => {

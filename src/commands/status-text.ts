@@ -1,5 +1,6 @@
 /** `observer status` for people: who leads, what each source is like, what is held back, and one verdict. */
 import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
+import { lasting } from "../status/wording.ts";
 import type { Reading, Said } from "./status-source.ts";
 import { columns, green, printable, red, yellow } from "./terminal.ts";
 
@@ -13,8 +14,9 @@ export interface StatusVerdict {
   readonly observed: boolean;
   /** What is wrong all the same, one line each. */
   readonly reasons: readonly string[];
-  /** One sentence. */
+  /** One line. */
   readonly text: string;
+  readonly tone: "well" | "doubtful" | "failing";
 }
 
 /** Whose knowledge of the world counts: the leader that gave a sign of late. */
@@ -22,80 +24,138 @@ const leaderOf = ({ instances }: Reading): Said | null =>
   instances.find(({ age_seconds, status }) => status.role === "leader" && age_seconds < SILENT_SECONDS) ??
   null;
 
+/** Who was asked itself, and is not the leader: what it suffers from may be what the leader does. */
+const besideOf = ({ instances }: Reading): Said | null =>
+  instances.find(({ age_seconds, status }) => age_seconds === 0 && status.role !== "leader") ?? null;
+
+/** What is wrong is each instance's own judgement (docs/status-endpoint.md); here it is only told who says so. */
 export function verdictOf(reading: Reading): StatusVerdict {
   const leader = leaderOf(reading);
+  const beside = besideOf(reading);
+  const own = leader === null ? [] : reasonsOf(leader);
+  const others = beside === null ? [] : reasonsOf(beside);
+  const reasons = [...own, ...others];
+  const text = (...sentences: readonly string[]) => sentences.filter((it) => it !== "").join(" ");
+  const trouble = beside === null || others.length === 0 ? "" : troubleOf(beside);
   if (leader !== null) {
-    const reasons = reasonsOf(leader);
     const name = `${printable(leader.instance)} leads`;
-    const text =
-      reasons.length === 0
-        ? `All is well: ${name}, and everything is observed.`
-        : `${name}, but: ${reasons.map(printable).join("; ")}`;
-    return { observed: true, reasons, text };
-  }
-  // An instance that was asked itself knows whether another one leads; its row in the table may be about to be replaced.
-  const [asked] = reading.instances;
-  if (reading.from !== "observer_status" && asked?.status.role === "standby") {
-    const other = word(asked.status.leader);
+    if (reasons.length === 0)
+      return {
+        observed: true,
+        reasons,
+        text: `All is well: ${name}, and everything is observed.`,
+        tone: "well",
+      };
+    const isFailing = at(leader.status, "verdict", "state") === "failing";
+    const told = others.length === 0 ? "" : `${printable(beside?.instance ?? "")}: ${trouble}`;
     return {
       observed: true,
-      reasons: [],
-      text: `${printable(asked.instance)} stands by, and ${other} leads.`,
+      reasons,
+      text: text(`${name}.`, troubleOf(leader), told),
+      tone: isFailing ? "failing" : "doubtful",
     };
   }
-  const text =
-    reading.from === "observer_status" || asked === undefined
+  // An instance that was asked itself knows whether another one leads; its row in the table may be about to be replaced.
+  if (reading.from !== "observer_status" && beside?.status.role === "standby")
+    return {
+      observed: true,
+      reasons,
+      text: text(
+        `${printable(beside.instance)} stands by, and ${word(beside.status.leader)} leads.`,
+        trouble,
+      ),
+      tone: reasons.length === 0 ? "well" : "doubtful",
+    };
+  const why =
+    beside === null || beside.status.role === "standby"
       ? "no leader has given a sign for a minute"
-      : `${printable(asked.instance)} is ${word(asked.status.role)}`;
-  return { observed: false, reasons: [text], text: `Nobody observes: ${text}.` };
+      : `${printable(beside.instance)} is ${word(beside.status.role)}`;
+  return {
+    observed: false,
+    reasons: [why, ...reasons],
+    text: text(`Nobody observes: ${why}.`, trouble),
+    tone: "failing",
+  };
 }
 
-/** An instance that answers for itself says `ready`; of a row the same is made of what it holds. */
-function reasonsOf({ status, age_seconds }: Said): string[] {
-  const ready = at(status, "ready");
-  if (isJsonObject(ready) && Array.isArray(ready.reasons)) return ready.reasons.map(String);
-  const sources = ["engine", "archives"].flatMap((name) => {
-    const source = at(status, "sources", name);
-    if (!isJsonObject(source)) return [];
-    if (typeof source.last_error === "string") return [`${name} cannot be observed`];
-    return typeof source.last_success_age_ms === "number" ? [] : [`${name} was never observed`];
-  });
-  const database = at(status, "links", "database", "up") === false ? ["the database is down"] : [];
-  const held = kinds.filter((kind) => countOf(at(status, "held", kind)) > 0).map((kind) => `${kind}s`);
-  const foreign = ["engine", "archives"].filter((name) => isJsonObject(at(status, "foreign", name)));
-  return [
-    ...(age_seconds > SILENT_SECONDS / 2 ? [`its last sign is ${age_seconds.toFixed(0)} s old`] : []),
-    ...sources,
-    ...database,
-    ...foreign.map((name) => `${name} is not the known one`),
-    ...(held.length === 0 ? [] : [`absences of ${held.join(" and ")} are held back`]),
-  ];
+interface Found {
+  readonly what: string;
+  readonly sinceMs: number | null;
+  readonly detail: string | null;
+  readonly advice: string | null;
 }
+
+function findingsOf({ status }: Said): Found[] {
+  const list = at(status, "verdict", "findings");
+  if (!Array.isArray(list)) return [];
+  return list.filter(isJsonObject).map(({ what, since_ms, detail, advice }) => ({
+    what: printable(String(what)),
+    sinceMs: typeof since_ms === "number" ? since_ms : null,
+    detail: typeof detail === "string" ? printable(detail) : null,
+    advice: typeof advice === "string" ? printable(advice) : null,
+  }));
+}
+
+/** What is wrong with it, in a sentence or two: its own headline, and what it can't know of itself. */
+function troubleOf(said: Said): string {
+  const headline = at(said.status, "verdict", "headline");
+  const isWell = at(said.status, "verdict", "state") === "well";
+  const own = typeof headline === "string" && !isWell ? [printable(headline)] : [];
+  return [...own, ...doubtsOf(said).map((doubt) => `But ${doubt}.`)].join(" ");
+}
+
+const reasonsOf = (said: Said): string[] => [
+  ...doubtsOf(said),
+  ...findingsOf(said).map(({ what, detail }) => (detail === null ? what : `${what}: ${detail}`)),
+];
+
+const doubtsOf = ({ age_seconds, status }: Said): string[] => [
+  ...(age_seconds > SILENT_SECONDS / 2 ? [`its last sign is ${age_seconds.toFixed(0)} s old`] : []),
+  ...(at(status, "verdict", "state") === undefined ? ["it gives no verdict: it is of another version"] : []),
+];
 
 /** Lines without their ends, the verdict last. Everything foreign is made harmless. */
 export function statusLines(reading: Reading): readonly string[] {
   const { instances } = reading;
   const verdict = verdictOf(reading);
+  const leader = leaderOf(reading);
+  const beside = besideOf(reading);
   const table = columns([
     ["INSTANCE", "ROLE", "EPOCH", "VERSION", "LAST SIGN", "CADENCE"],
-    ...instances.map(({ instance, age_seconds, status }) => [
-      printable(instance),
-      word(status.role),
-      word(status.epoch),
-      word(status.version),
-      age_seconds === 0 ? "now" : `${age_seconds.toFixed(1)} s ago`,
-      status.role === "leader" ? cadence(status) : "–",
+    ...instances.map((it) => [
+      printable(it.instance),
+      roleOf(it, leader),
+      word(it.status.epoch),
+      word(it.status.version),
+      it.age_seconds === 0 ? "now" : `${it.age_seconds.toFixed(1)} s ago`,
+      it === leader ? cadence(it.status) : "–",
     ]),
   ]);
-  const said = leaderOf(reading) ?? instances[0];
-  const paint = !verdict.observed ? red : verdict.reasons.length > 0 ? yellow : green;
+  const said = leader ?? instances[0];
+  const found = [...new Set([leader, beside])].filter((it) => it !== null).flatMap(findingLines);
+  const paint = { well: green, doubtful: yellow, failing: red }[verdict.tone];
   return [
     ...(instances.length === 0 ? ["No instance has said anything yet."] : table.split("\n")),
     "",
     ...(said === undefined ? [] : [...details(said), ""]),
+    ...(found.length === 0 ? [] : [...found, ""]),
     paint(verdict.text),
   ];
 }
+
+/** A row stays behind where an instance ended, or lost the lease. */
+function roleOf(said: Said, leader: Said | null): string {
+  if (said.age_seconds >= SILENT_SECONDS) return "gone";
+  return said.status.role === "leader" && said !== leader ? "led before" : word(said.status.role);
+}
+
+const findingLines = (said: Said): string[] =>
+  findingsOf(said).flatMap(({ what, sinceMs, detail, advice }) => [
+    yellow(
+      `${what.charAt(0).toUpperCase()}${what.slice(1)}${sinceMs === null ? "" : `, for ${lasting(sinceMs + said.age_seconds * 1000)}`}.`,
+    ),
+    ...[detail, advice].filter((text) => text !== null).map((text) => `  ${text}`),
+  ]);
 
 function details(said: Said): string[] {
   const { status } = said;
@@ -104,23 +164,15 @@ function details(said: Said): string[] {
     ["links", linksText(status)],
     ["last cycle", cycleText(status)],
   ]).split("\n");
-  const foreign = ["engine", "archives"].flatMap((name) => {
-    const world = at(status, "foreign", name);
-    if (!isJsonObject(world)) return [];
-    return [
-      `${name} is ${word(world.seen)}, but the table was written from ${word(world.known)}: ` +
-        `if that is right, observer accept ${name}`,
-    ];
-  });
   const failures = at(status, "last_cycle", "failures");
   const error = Array.isArray(failures) ? at(failures.at(-1), "error") : undefined;
+  const isTold = (text: string) => findingsOf(said).some(({ detail }) => detail?.includes(text));
   return [
     ...lines,
     ...[
-      ...foreign,
       ...named(status, "held", "the guard holds back the absence of"),
       ...named(status, "orphans", "without a row:"),
-      ...(typeof error === "string" ? [`last error: ${printable(error)}`] : []),
+      ...(typeof error === "string" && !isTold(printable(error)) ? [`last error: ${printable(error)}`] : []),
     ].map(yellow),
   ];
 }

@@ -1,7 +1,8 @@
 /** `observer status`: what the instances say of themselves, once or over and over. */
 import { systemClock } from "../adapters/clock.ts";
 import { PostgresClient } from "../adapters/postgres-client.ts";
-import { type Config, configFromProcess, statusTokenFromProcess } from "../config.ts";
+import { isLoopback } from "../config/status.ts";
+import { type Config, configBesideService, statusFromProcess, statusTokenFromProcess } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { errorText } from "../status/error-text.ts";
@@ -28,7 +29,7 @@ interface Reader {
 
 /** 0 if somebody observes; when watched, as of the last look. Throws `Cannot …` where nothing answers. */
 export async function status(options: StatusOptions, stop: AbortSignal): Promise<number> {
-  const reader = options.url === null ? fromConfig(configFromProcess()) : fromUrl(options.url);
+  const reader = options.url === null ? fromConfig(configBesideService()) : fromUrl(options.url);
   try {
     if (!options.watch) {
       const reading = await reader.read(stop);
@@ -64,35 +65,51 @@ function asJson(reading: Reading) {
 }
 
 function fromUrl(url: string): Reader {
-  const token = statusTokenFromProcess();
+  // The token of the service on this machine is for nobody elsewhere.
+  const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""));
+  const token = isHere ? statusFromProcess().token : statusTokenFromProcess();
   return { read: (stop) => ask(url, token, stop), close: async () => {} };
 }
 
-/** The table knows of all instances; where it can't be read, the one on this machine may still answer. */
+/**
+ * The table knows of all instances. What the one on this machine says itself is newer, and can be heard where the table
+ * can't be read, or can't be written.
+ */
 function fromConfig(config: Config): Reader {
   const database = new PostgresClient(postgresOptions(config));
   const { listen, token } = config.status;
   return {
     async read(stop) {
-      try {
-        return await withDeadline(
+      const here =
+        listen === null || listen.port === 0
+          ? Promise.reject(new Error("Cannot ask the instance on this machine: it has no address"))
+          : ask(endpointOf(listen), token, stop);
+      const [asked, table] = await Promise.allSettled([
+        here,
+        withDeadline(
           systemClock,
           config.writeTimeoutMs,
           "Cannot read observer_status",
           (signal) => readStatusTable(database, signal),
           stop,
-        );
-      } catch (cause) {
-        if (stop.aborted || listen === null || listen.port === 0) throw cause;
-        try {
-          return await ask(endpointOf(listen), token, stop);
-        } catch (second) {
-          throw new Error(`${errorText(cause)}. ${errorText(second)}`, { cause });
-        }
-      }
+        ),
+      ]);
+      if (table.status === "fulfilled")
+        return asked.status === "fulfilled" ? withAnswer(table.value, asked.value) : table.value;
+      if (asked.status === "fulfilled") return asked.value;
+      if (stop.aborted || listen === null || listen.port === 0) throw table.reason;
+      throw new Error(`${errorText(table.reason)}. ${errorText(asked.reason)}`, { cause: table.reason });
     },
     close: () => database.close(),
   };
+}
+
+/** In place of its row. Who has none writes into another table. */
+function withAnswer(table: Reading, { instances: [answer] }: Reading): Reading {
+  const others = table.instances.filter(({ instance }) => instance !== answer?.instance);
+  return answer === undefined || others.length === table.instances.length
+    ? table
+    : { from: table.from, instances: [answer, ...others] };
 }
 
 const ask = (url: string, token: string | null, stop: AbortSignal): Promise<Reading> =>

@@ -78,7 +78,7 @@ export function createStatusApp(parts: StatusParts): Hono {
   app.get("/status", (c) => {
     const now = view();
     return c.json({
-      ...describeView(now, build),
+      ...describeView(now, build, health),
       live: publicVerdict(isLive(now, health)),
       ready: publicVerdict(isReady(now, health)),
     });

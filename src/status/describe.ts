@@ -1,11 +1,13 @@
 /** What an instance says of itself, in `/status` and in its row of `observer_status`: docs/status-endpoint.md. */
 import type { JsonObject } from "../observer/conditions.ts";
+import type { HealthConfig } from "../observer/health.ts";
 import { formatInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
 import type { CycleReport } from "../observer/report.ts";
 import type { SourceHealth } from "../observer/source.ts";
 import type { LinkHealth, ObserverView } from "../observer/view.ts";
 import { errorText, publicText } from "./error-text.ts";
+import { type Item, judge } from "./judgement.ts";
 
 export interface BuildInfo {
   readonly version: string;
@@ -20,8 +22,15 @@ const MOST_DEATHS = 20;
  * Bounded whatever the world holds: lists name the first hundred and count the rest, error texts are cut.
  * Ages are null for what never happened. Keys are stable; adding one is a minor version.
  */
-export function describeView(view: ObserverView, build: BuildInfo): JsonObject {
+export function describeView(view: ObserverView, build: BuildInfo, health: HealthConfig): JsonObject {
   const age = (atMs: number | null) => (atMs === null ? null : roundMs(view.nowMs - atMs));
+  const { state, headline, items } = judge(view, health);
+  const describeItem = ({ what, sinceMs, detail, advice }: Item): JsonObject => ({
+    what: publicText(what),
+    since_ms: age(sinceMs),
+    detail: detail === null ? null : publicText(detail),
+    advice: publicText(advice),
+  });
   return {
     instance: view.instance,
     version: build.version,
@@ -56,6 +65,7 @@ export function describeView(view: ObserverView, build: BuildInfo): JsonObject {
         learnt_age_ms: age(death.learntMs),
       })),
     },
+    verdict: { state, headline: publicText(headline), findings: items.map(describeItem) },
   };
 }
 

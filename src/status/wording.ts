@@ -5,6 +5,19 @@ const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 export const printable = (text: string): string => text.replace(HARMFUL, "\ufffd");
 
+const MOST_CHARACTERS = 200;
+
+/** Whatever somebody wrote there, in one short harmless line. */
+export function shown(value: unknown, most = MOST_CHARACTERS): string {
+  const text =
+    typeof value === "string"
+      ? value
+      : value === undefined
+        ? "unknown"
+        : (JSON.stringify(value) ?? "unknown");
+  return printable(text.length > most ? `${text.slice(0, most - 1)}…` : text).toWellFormed();
+}
+
 export function ago(ms: number): string {
   return ms < 0 ? "in the database's future" : `${lasting(ms)} ago`;
 }

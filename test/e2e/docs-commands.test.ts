@@ -75,7 +75,7 @@ async function shell(command: string, typed = ""): Promise<string> {
 
 test("README.md: install, check, run", async () => {
   await shell('observer schema --role observer | psql "$OWNER_URL"');
-  await shell("psql platform -c '\\password observer'", `${PASSWORD}\n${PASSWORD}\n`);
+  await shell("psql \"$OWNER_URL\" -c '\\password observer'", `${PASSWORD}\n${PASSWORD}\n`);
   await world.postgres.query("insert into workspaces (id) values ('7f3c')", "platform");
   expect(await shell("observer check")).toContain("All is well.");
 
@@ -96,6 +96,7 @@ test("README.md: install, check, run", async () => {
 
 test("docs/least-privilege.md: the schema once more changes nothing", async () => {
   await shell("observer schema --role observer | psql platform");
+  await shell("psql platform -c '\\password observer'", `${PASSWORD}\n${PASSWORD}\n`);
   expect(await shell("observer check")).toContain("All is well.");
 });
 

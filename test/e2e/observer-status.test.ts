@@ -44,7 +44,7 @@ beforeAll(async () => {
 }, 60_000);
 
 test("from the table: role, sources, links and a verdict; --json has the same", async () => {
-  const { code, stdout } = await runCommand(["status"], settings);
+  const { code, stdout } = await runCommand(["status"], { ...settings, OBSERVER_LISTEN: "off" });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^seen +leader +\d+ +0\.1\.0 +[\d.]+ s ago +(idle|active)/m);
   expect(stdout).toMatch(/^engine +observed [\d.]+ s ago, in \d+ ms$/m);
@@ -69,6 +69,25 @@ test("without a database from the instance on this machine, or the one that is n
     ]);
     expect(JSON.parse(stdout).from).toStartWith(url);
   }
+});
+
+test("the table can be read and not written: what the instance on this machine says itself is told at once", async () => {
+  await platform.sql.unsafe(`revoke update on observer_lease from ${platform.role}`);
+  const told = await waitFor("the cause", 20_000, async () => {
+    const { stdout } = await runCommand(["status", "--json"], settings);
+    return JSON.parse(stdout).reasons.find((reason: string) => reason.includes("permission denied"));
+  });
+  expect(told).toMatch(
+    /^the database cannot be used: .*permission denied for table observer_lease.*observer schema --role/,
+  );
+  const { stdout } = await runCommand(["status"], settings);
+  expect(stdout).toMatch(/^The database cannot be used, for [\d.]+ s\.$/m);
+  expect(stdout).toMatch(/^.*Not well: the database cannot be used.*$/m);
+  await platform.sql.unsafe(`grant update on observer_lease to ${platform.role}`);
+  await waitFor("all to be well", 20_000, async () => {
+    const { stdout } = await runCommand(["status"], settings);
+    return stdout.includes("All is well");
+  });
 });
 
 test("what keeps it from asking is said: no token, nobody there, no URL", async () => {

@@ -6,6 +6,7 @@ import { publicText } from "../../src/status/error-text.ts";
 import {
   build,
   disconnectedView,
+  health,
   leaderView,
   linkDown,
   linkUp,
@@ -18,7 +19,7 @@ import {
 describe("describeView()", () => {
   test("describes a leader with ages in milliseconds", () => {
     expect(
-      describeView(leaderView({ orphans: { container: ["x"], volume: [], archive: [] } }), build),
+      describeView(leaderView({ orphans: { container: ["x"], volume: [], archive: [] } }), build, health),
     ).toEqual({
       instance: "host-1",
       version: "1.2.3",
@@ -77,11 +78,23 @@ describe("describeView()", () => {
       held: { container: none, volume: none, archive: none },
       foreign: { engine: null, archives: null },
       deaths: { count: 0, latest: [] },
+      verdict: {
+        state: "doubtful",
+        headline: "It works, but there are resources without a row.",
+        findings: [
+          {
+            what: "there are resources without a row",
+            since_ms: null,
+            detail: "1 workspace of which a container, a volume or an archive is left",
+            advice: "Remove them, or restore their rows: `observer status` and the page name them.",
+          },
+        ],
+      },
     });
   });
 
   test("says null for what is unknown, never happened or is not configured", () => {
-    const described = describeView(standbyView(), build);
+    const described = describeView(standbyView(), build, health);
     expect(described).toMatchObject({
       role: "standby",
       leader: "host-2",
@@ -106,6 +119,7 @@ describe("describeView()", () => {
         lastCycle: report({ contested: ids as unknown as ReturnType<typeof report>["contested"] }),
       }),
       build,
+      health,
     );
     expect(described.orphans).toMatchObject({ volume: { count: 20_000, workspaces: ids.slice(0, 100) } });
     expect(described.held).toMatchObject({ archive: { count: 20_000, workspaces: ids.slice(0, 100) } });
@@ -127,23 +141,24 @@ describe("describeView()", () => {
         }),
       }),
       build,
+      health,
     );
     const text = JSON.stringify(described);
     expect(text).not.toContain("s3cret");
     expect(text).not.toContain("\\u0000");
     expect(text).not.toContain("\\ud800");
-    expect(text.length).toBeLessThan(7_000);
+    expect(text.length).toBeLessThan(12_000);
     expect(described.last_cycle).toMatchObject({
       failures: [
         { stage: "save", error: expect.stringContaining("redis://***@cache/0") },
         { stage: "wake", error: expect.stringContaining("redis://***@cache/0") },
       ],
     });
-    expect(JSON.stringify(describeView(disconnectedView(), build))).not.toContain("hunter2");
+    expect(JSON.stringify(describeView(disconnectedView(), build, health))).not.toContain("hunter2");
   });
 
   test("knows how long a link has been down", () => {
-    const described = describeView(disconnectedView(), build);
+    const described = describeView(disconnectedView(), build, health);
     expect(described.links).toMatchObject({ database: { up: false, since_ms: 7_500, failures: 15 } });
   });
 });

@@ -10,9 +10,18 @@ import { frame } from "../../src/commands/watch.ts";
 import type { JsonObject } from "../../src/observer/conditions.ts";
 import type { ObserverView } from "../../src/observer/view.ts";
 import { describeView } from "../../src/status/describe.ts";
-import { build, leaderView, linkDown, source } from "./status-fixtures.ts";
+import {
+  build,
+  disconnectedView,
+  health,
+  leaderView,
+  linkDown,
+  source,
+  standbyView,
+} from "./status-fixtures.ts";
 
-const said = (changes: Partial<ObserverView> = {}): JsonObject => describeView(leaderView(changes), build);
+const said = (changes: Partial<ObserverView> = {}): JsonObject =>
+  describeView(leaderView(changes), build, health);
 const table = (status: JsonObject, age_seconds = 0.5): Reading => ({
   from: "observer_status",
   instances: [{ instance: "host-1", age_seconds, status }],
@@ -44,17 +53,18 @@ describe("statusLines()", () => {
     expect(text).toMatch(/^archives +observed .*; failed 7 times in a row: Cannot list archives: 503$/m);
     expect(text).toContain("events down for 7.5 s (ECONNREFUSED)");
     expect(text).toContain("2 containers: the guard holds back the absence of a, b");
-    expect(text).toContain("engine is Engine Y, but the table was written from Engine X");
+    // As the page says it, with what to do.
+    expect(text).toContain("Engine Y, but the table was written from Engine X");
     expect(text).toContain("observer accept engine");
-    expect(verdictOf(table(status))).toEqual({
-      observed: true,
-      reasons: [
-        "archives cannot be observed",
-        "engine is not the known one",
-        "absences of containers are held back",
-      ],
-      text: "host-1 leads, but: archives cannot be observed; engine is not the known one; absences of containers are held back",
-    });
+    expect(text).toMatch(/^The Engine's events cannot be heard, for 8\.0 s\.$/m);
+    const { observed, reasons, text: verdict, tone } = verdictOf(table(status));
+    expect([observed, tone, verdict]).toEqual([
+      true,
+      "failing",
+      "host-1 leads. Not well: the Engine is another one than the table was written from, and 3 things more.",
+    ]);
+    expect(reasons).toContain("the Engine's events cannot be heard: ECONNREFUSED");
+    expect(reasons.length).toBe(4);
   });
 
   test("nobody, a leader that fell silent, a document of something else", () => {
@@ -64,20 +74,57 @@ describe("statusLines()", () => {
     );
     expect(statusLines(table(said(), 61)).at(-1)).toBe(nobody);
     expect(verdictOf(table({ role: "leader", sources: [], links: 3 })).observed).toBe(true);
+    expect(verdictOf(table({ role: "leader" })).text).toContain("it gives no verdict");
+    expect(verdictOf(table(said(), 31)).text).toBe("host-1 leads. But its last sign is 31 s old.");
     expect(textOf(table({ role: 3, sources: { engine: { last_error: {} } } }))).toContain("never observed");
   });
 
   test("what an instance answers itself: its own reasons, and who leads where it stands by", () => {
     const asked = (status: JsonObject): Reading => ({ ...table(status, 0), from: "http://127.0.0.1:9464" });
-    const failing = { ...said(), ready: { ok: false, reasons: ["database: gone"] } };
-    expect(verdictOf(asked(failing)).text).toBe("host-1 leads, but: database: gone");
     expect(verdictOf(asked(said({ role: "standby", leader: "host-2" })))).toMatchObject({
       observed: true,
       text: "host-1 stands by, and host-2 leads.",
     });
-    expect(verdictOf(asked(said({ role: "disconnected" }))).text).toBe(
-      "Nobody observes: host-1 is disconnected.",
+    const lost = describeView(disconnectedView(), build, health);
+    expect(verdictOf(asked(lost)).text).toBe(
+      "Nobody observes: host-1 is disconnected. Not well: the database cannot be used, and 1 thing more.",
     );
+    expect(textOf(asked(lost))).toContain("Cannot renew the lease");
+  });
+
+  test("a leader's row beside what another instance says of itself", () => {
+    const other = {
+      instance: "host-2",
+      age_seconds: 0,
+      status: describeView(
+        standbyView({
+          instance: "host-2",
+          links: { ...leaderView().links, database: linkDown("read-only") },
+        }),
+        build,
+        health,
+      ),
+    };
+    const reading: Reading = { from: "observer_status", instances: [other, ...table(said(), 7).instances] };
+    expect(verdictOf(reading)).toMatchObject({
+      observed: true,
+      tone: "doubtful",
+      reasons: ["the database cannot be used: database: read-only"],
+      text: "host-1 leads. host-2: Not well: the database cannot be used.",
+    });
+  });
+
+  test("what instances left behind is told from those that are there", () => {
+    const before = { ...said(), version: "1.2.2" };
+    const instances = [
+      table(said()).instances[0]!,
+      { instance: "host-0", age_seconds: 9, status: before },
+      { instance: "host-00", age_seconds: 90, status: before },
+    ];
+    const text = textOf({ from: "observer_status", instances });
+    expect(text).toMatch(/^host-1 +leader /m);
+    expect(text).toMatch(/^host-0 +led before /m);
+    expect(text).toMatch(/^host-00 +gone /m);
   });
 
   test("foreign text can't reach the terminal", () => {

@@ -4,23 +4,10 @@
  */
 import { html } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
-import { printable } from "../wording.ts";
+import { shown } from "../wording.ts";
 
-export { html };
+export { html, shown };
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
-
-const MOST_CHARACTERS = 200;
-
-/** Whatever somebody wrote there, in one short harmless line. */
-export function shown(value: unknown, most = MOST_CHARACTERS): string {
-  const text =
-    typeof value === "string"
-      ? value
-      : value === undefined
-        ? "unknown"
-        : (JSON.stringify(value) ?? "unknown");
-  return printable(text.length > most ? `${text.slice(0, most - 1)}…` : text).toWellFormed();
-}
 
 /** Isolated, so that a name of another direction stays in its place. */
 export const foreign = (value: unknown, most?: number): Html => html`<bdi>${shown(value, most)}</bdi>`;

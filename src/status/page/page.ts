@@ -4,12 +4,13 @@ import type { CycleReport } from "../../observer/report.ts";
 import type { ObserverView, RowsView } from "../../observer/view.ts";
 import type { BuildInfo } from "../describe.ts";
 import { createHistory, type History } from "../history.ts";
+import { type Judgement, judge } from "../judgement.ts";
 import { Live, type Sections } from "../live.ts";
 import { Roster, type RosterQuery } from "../roster.ts";
 import { charts, samplesTable } from "./charts.ts";
 import { type Html, html, moment, shown } from "./html.ts";
 import { facts, lately, links, sources } from "./overview.ts";
-import { headline, verdictItems, verdictOf } from "./verdict.ts";
+import { headline, toneOf, verdictItems } from "./verdict.ts";
 import type { Told } from "./workspace.ts";
 import { filters, noRows, pager, table } from "./workspaces.ts";
 
@@ -63,11 +64,11 @@ export function createPage(parts: PageParts): Page {
       const found = await roster.page(query);
       const now = view();
       const wallMs = Date.now();
-      const verdict = verdictOf(now, health);
+      const verdict = judge(now, health);
       const samples = history.samples();
       const all: Record<string, Html | string> = {
-        title: titleOf(now, verdict.tone),
-        tone: verdict.tone,
+        title: titleOf(now, verdict.state),
+        tone: toneOf(verdict),
         headline: headline(verdict),
         items: verdictItems(verdict, now, wallMs),
         facts: facts(now),
@@ -92,6 +93,6 @@ export function createPage(parts: PageParts): Page {
   };
 }
 
-const MARK = { good: "Well", warn: "Look", bad: "NOT WELL" } as const;
-const titleOf = ({ instance }: ObserverView, tone: keyof typeof MARK): string =>
-  `${MARK[tone]} · ${shown(instance, 60)} · Observer`;
+const MARK = { well: "Well", doubtful: "Look", failing: "NOT WELL" } as const;
+const titleOf = ({ instance }: ObserverView, state: Judgement["state"]): string =>
+  `${MARK[state]} · ${shown(instance, 60)} · Observer`;

@@ -1,150 +1,18 @@
-/** What whoever was woken at night reads first: is all well, and if not, what is wrong, since when, and what to do. */
-import { type Finding, findings, type HealthConfig } from "../../observer/health.ts";
-import type { LinkName, ObserverView } from "../../observer/view.ts";
+/** The judgement as the page tells it: one sentence, and each thing that is wrong. */
+
+import type { ObserverView } from "../../observer/view.ts";
 import { publicText } from "../error-text.ts";
+import type { Judgement } from "../judgement.ts";
 import { ago, counted, lasting } from "../wording.ts";
 import { type Html, html, moment, shown, type Tone } from "./html.ts";
 
-export interface Verdict {
-  readonly tone: Extract<Tone, "good" | "warn" | "bad">;
-  /** One sentence without ages or counts that tick: it is read aloud whenever it changes. */
-  readonly headline: string;
-  readonly items: readonly Item[];
-}
+export const toneOf = ({ state }: Judgement): Tone =>
+  (({ well: "good", doubtful: "warn", failing: "bad" }) as const)[state];
 
-interface Item {
-  readonly what: string;
-  /** Monotonic milliseconds. */
-  readonly sinceMs: number | null;
-  /** The reason in full, where the headline doesn't say it all. */
-  readonly detail: string | null;
-  /** What to do; commands between back quotes. */
-  readonly advice: string;
-}
-
-export function verdictOf(view: ObserverView, health: HealthConfig): Verdict {
-  const wrong = findings(view, health).map(itemOf);
-  const doubts = doubtsOf(view, new Set(wrong.map(({ what }) => what)));
-  const items = [...wrong, ...doubts];
-  const more = items.length < 2 ? "" : `, and ${counted(items.length - 1, "thing")} more`;
-  const [first] = items;
-  if (first === undefined) return { tone: "good", headline: wellOf(view), items };
-  const what = first.what.replace(/\.$/, "");
-  return wrong.length > 0
-    ? { tone: "bad", headline: `Not well: ${what}${more}.`, items }
-    : { tone: "warn", headline: `It works, but ${what}${more}.`, items };
-}
-
-const wellOf = ({ role, leader }: ObserverView): string =>
-  role === "standby"
-    ? `All well. This instance stands by; ${leader === null ? "nobody is known to lead" : `${shown(leader, 80)} leads`}.`
-    : "All well.";
-
-const SOURCE = { engine: "the Engine", archives: "the archive store" } as const;
-const sourceName = (about: string | null): string => SOURCE[about as keyof typeof SOURCE] ?? String(about);
-
-function itemOf({ kind, about, sinceMs, reason }: Finding): Item {
-  const item = (what: string, advice: string): Item => ({ what, sinceMs, detail: reason, advice });
-  switch (kind) {
-    case "hang":
-      return item("nothing moves any more", "Restart this instance: it doesn't get out of this by itself.");
-    case "database":
-      return item(
-        "the database cannot be used",
-        "Nothing is written until it is back, and nothing is lost. `observer check` tests the address, the role and the tables.",
-      );
-    case "starting":
-      return item(
-        "it is still starting",
-        "If it stays so, the database keeps it waiting: see its error below.",
-      );
-    case "disconnected":
-      return item(
-        "this instance lost touch with the database while it led",
-        "Another instance leads by now, if it reaches the database: `observer status` tells.",
-      );
-    case "write":
-      return item(
-        "nothing was written for too long",
-        "See what failed in the last cycle, below and in the log.",
-      );
-    case "source":
-      return item(
-        `${sourceName(about)} cannot be observed`,
-        "Its part of the table stands still, and nothing of it is taken for absent. `observer check` tells how to mend it.",
-      );
-    case "foreign":
-      return item(
-        `${sourceName(about)} is another one than the table was written from`,
-        `If the socket, bucket and prefix are right, run \`observer accept ${about}\`; if not, mend the setting. Absences wait until then.`,
-      );
-    case "held":
-      return item(
-        `many ${about}s vanished at once, and that is not believed yet`,
-        "Check the socket, the prefix and the bucket. If the loss is real, do nothing: it is believed after a few more looks.",
-      );
-  }
-}
-
-const LINK: Readonly<Record<Exclude<LinkName, "database">, readonly [what: string, advice: string]>> = {
-  channel: [
-    "hints cannot be heard",
-    "Changes are found at the idle cadence until it is back. Look at Redis, or at PostgreSQL's LISTEN.",
-  ],
-  events: [
-    "the Engine's events cannot be heard",
-    "Changes are found at the idle cadence until they are back.",
-  ],
-  wake: [
-    "wake-ups cannot be published",
-    "The table is right, but the controller hears of it late. Look at Redis, or at PostgreSQL's NOTIFY.",
-  ],
-};
-
-/** What the table can be trusted in spite of. */
-function doubtsOf(view: ObserverView, known: ReadonlySet<string>): Item[] {
-  const doubts: Item[] = [];
-  for (const [name, source] of Object.entries(view.sources)) {
-    const what = `${sourceName(name)} cannot be observed`;
-    if (source === null || source.consecutiveFailures === 0 || known.has(what)) continue;
-    const times = counted(source.consecutiveFailures, "listing");
-    doubts.push({
-      what: `${sourceName(name)} did not answer the last time`,
-      sinceMs: source.lastSuccessMs,
-      detail: `${times} in a row failed: ${source.lastError ?? "unknown"}`,
-      advice: "It is tried again by itself.",
-    });
-  }
-  for (const [name, [what, advice]] of Object.entries(LINK)) {
-    const link = view.links[name as LinkName];
-    if (link.up === false) doubts.push({ what, sinceMs: link.sinceMs, detail: link.lastError, advice });
-  }
-  const orphans = new Set(Object.values(view.orphans).flat());
-  if (orphans.size > 0)
-    doubts.push({
-      what: "there are resources without a row",
-      sinceMs: null,
-      detail: `${counted(orphans.size, "workspace")} of which a container, a volume or an archive is left`,
-      advice: "Remove them, or restore their rows: see the filter “orphan” below.",
-    });
-  const contested = view.lastCycle?.contested ?? [];
-  if (contested.length > 0)
-    doubts.push({
-      what: "more than one resource claims the same workspace",
-      sinceMs: null,
-      detail: contested
-        .slice(0, 5)
-        .map((id) => shown(id, 60))
-        .join(", "),
-      advice: "The running, else the newest one counts. Remove the wrong one.",
-    });
-  return doubts;
-}
-
-export const headline = ({ headline }: Verdict): Html => html`${headline}`;
+export const headline = ({ headline }: Judgement): Html => html`${headline}`;
 
 /** @param wallMs the wall clock at `view.nowMs` */
-export function verdictItems({ items }: Verdict, view: ObserverView, wallMs: number): Html {
+export function verdictItems({ items }: Judgement, view: ObserverView, wallMs: number): Html {
   if (items.length === 0) return summary(view);
   return html`<ul class="findings">${items.map(
     ({ what, sinceMs, detail, advice }) => html`<li>
