@@ -10,7 +10,11 @@ import type { HintSource } from "../observer/ports.ts";
 import { errorText } from "../status/error-text.ts";
 import { startStatusServer } from "../status/server.ts";
 import { postgresOptions, type World, wire } from "../wire.ts";
+import { askEndpoint, endpointOf } from "./status-source.ts";
 import { bold, green, print, printable, red, silent, yellow } from "./terminal.ts";
+
+/** It is on this machine. */
+const RUNNING_TIMEOUT_MS = 1_000;
 
 export interface Finding {
   readonly name: string;
@@ -157,8 +161,16 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
     yield* attempt(
       "status endpoint",
       async () => {
-        await startStatusServer({ app: { fetch: () => new Response() }, ...listen }).stop(0);
-        return [null, { result: "ok", detail: `${listen.hostname}:${listen.port} is free` }];
+        const address = `${listen.hostname}:${listen.port}`;
+        try {
+          await startStatusServer({ app: { fetch: () => new Response() }, ...listen }).stop(0);
+        } catch (cause) {
+          // Beside a running service that is how it should be.
+          const instance = await runningAt(config).catch(() => null);
+          if (instance === null) throw cause;
+          return [null, { result: "ok", detail: `${address}, where ${instance} answers already` }];
+        }
+        return [null, { result: "ok", detail: `${address} is free` }];
       },
       "warning",
     );
@@ -210,6 +222,14 @@ function* schemaFindings(found: SchemaFindings): Generator<Finding> {
   if (found.problems.length + found.missing.length + found.excess.length === 0) {
     yield { name, result: "ok", detail: "all there, and the role can write nothing else" };
   }
+}
+
+/** The instance that has this configuration's address. */
+async function runningAt({ status: { listen, token } }: Config): Promise<string | null> {
+  if (listen === null) return null;
+  const signal = AbortSignal.timeout(RUNNING_TIMEOUT_MS);
+  const { instances } = await askEndpoint(endpointOf(listen), token, signal);
+  return instances[0]?.instance ?? null;
 }
 
 /** Resolves at the first connection; rejects at the first failure. Leaves nothing running. */

@@ -2,7 +2,13 @@
 import { systemClock } from "../adapters/clock.ts";
 import { PostgresClient } from "../adapters/postgres-client.ts";
 import { isLoopback } from "../config/status.ts";
-import { type Config, configBesideService, statusFromProcess, statusTokenFromProcess } from "../config.ts";
+import {
+  type Config,
+  ConfigError,
+  configBesideService,
+  statusFromProcess,
+  statusTokenFromProcess,
+} from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { errorText } from "../status/error-text.ts";
@@ -21,6 +27,7 @@ export interface StatusOptions {
 
 const WATCH_EVERY_MS = 2_000;
 const ENDPOINT_TIMEOUT_MS = 3_000;
+const NO_DATABASE = "DATABASE_URL is missing";
 
 interface Reader {
   read(stop: AbortSignal): Promise<Reading>;
@@ -29,7 +36,7 @@ interface Reader {
 
 /** 0 if somebody observes; when watched, as of the last look. Throws `Cannot …` where nothing answers. */
 export async function status(options: StatusOptions, stop: AbortSignal): Promise<number> {
-  const reader = options.url === null ? fromConfig(configBesideService()) : fromUrl(options.url);
+  const reader = options.url === null ? fromSettings() : fromUrl(options.url);
   try {
     if (!options.watch) {
       const reading = await reader.read(stop);
@@ -69,6 +76,23 @@ function fromUrl(url: string): Reader {
   const isHere = isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""));
   const token = isHere ? statusFromProcess().token : statusTokenFromProcess();
   return { read: (stop) => ask(url, token, stop), close: async () => {} };
+}
+
+/** A service whose database is a credential of its unit can still be asked itself. */
+function fromSettings(): Reader {
+  try {
+    return fromConfig(configBesideService());
+  } catch (error) {
+    if (!(error instanceof ConfigError) || !error.problems.some((it) => it.startsWith(NO_DATABASE)))
+      throw error;
+    const { listen, token } = statusFromProcess();
+    if (listen === null) throw error;
+    const read = (stop: AbortSignal) =>
+      ask(endpointOf(listen), token, stop).catch((cause) => {
+        throw stop.aborted ? cause : error;
+      });
+    return { read, close: async () => {} };
+  }
 }
 
 /**

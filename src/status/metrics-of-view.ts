@@ -118,6 +118,15 @@ export const viewMetrics: readonly ViewMetric[] = [
     [],
     ({ view }) => [[leads(view) ? ageSeconds(view, view.lastCommitMs) : null]],
   ),
+  gauge(
+    "observer_source_up",
+    "1 while the last listing completed, 0 while listings fail; absent before the first. Only while leading.",
+    ["source"],
+    (scrape) =>
+      ofSources(({ successes, failures, consecutiveFailures }, view) =>
+        leads(view) && successes + failures > 0 ? Number(consecutiveFailures === 0) : null,
+      )(scrape),
+  ),
   gauge("observer_link_up", "1 up, 0 down; absent until it was first tried.", ["link"], ({ view }) =>
     LINKS.map((link) => {
       const { up } = view.links[link];

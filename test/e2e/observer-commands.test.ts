@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { freePort } from "../../dev/services/ports.ts";
+import { waitFor } from "../../dev/services/wait.ts";
 import { archiveKey, checksOfEverything, QUICK, useWorld } from "./support.ts";
 import { runCommand, type Settings, STATUS_TOKEN, startObserver } from "./support-executable.ts";
 import { createPlatform, type Platform } from "./support-platform.ts";
@@ -252,6 +253,19 @@ test("health asks the instance that the environment describes", async () => {
     code: 0,
     stdout: '{"status":"ok"}\n',
   });
+  // Neither needs a database: it may be a credential of the service alone. And check takes the address for no fault.
+  expect((await runCommand(["health"], listen)).code).toBe(0);
+  await waitFor("the verdict", 20_000, async () => {
+    const { code, stdout } = await runCommand(["status"], listen);
+    return code === 0 && stdout.includes(`All is well: ${observer.instance} leads`);
+  });
+  const checked = await runCommand(["check"], { ...settings, ...listen });
+  expect(checked.stdout).toMatch(
+    new RegExp(
+      `^ok +status endpoint +127\\.0\\.0\\.1:\\d+, where ${observer.instance} answers already$`,
+      "m",
+    ),
+  );
   const off = await runCommand(["health"], settings);
   expect([off.code, off.stdout]).toEqual([1, "Cannot ask for health: OBSERVER_LISTEN is off\n"]);
   // Without the token the probes say no reasons, and the rest nothing.

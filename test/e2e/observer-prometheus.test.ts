@@ -163,6 +163,7 @@ test("Engine, S3 and Redis are gone", async () => {
   await Promise.all([proxies.engine, proxies.s3, proxies.redis].map((proxy) => proxy.refuse()));
   for (const proxy of [proxies.engine, proxies.s3, proxies.redis]) proxy.cut();
   await raises(
+    ...["engine", "archives", "channel", "events"].map((name) => `ObserverDependencyFailing ${name}`),
     "ObserverSourceStale engine",
     "ObserverSourceStale archives",
     "ObserverLinkDown channel",
@@ -178,7 +179,12 @@ test("Engine, S3 and Redis are gone", async () => {
 test("PostgreSQL is gone", async () => {
   await proxies.postgres.refuse();
   proxies.postgres.cut();
-  await raises("ObserverNotCommitting", "ObserverNoLeader", "ObserverLinkDown database");
+  await raises(
+    "ObserverDependencyFailing database",
+    "ObserverNotCommitting",
+    "ObserverNoLeader",
+    "ObserverLinkDown database",
+  );
   await readyz(/database: .*the lease could not be renewed/);
   await observer.logged("database.down");
   await proxies.postgres.accept();
