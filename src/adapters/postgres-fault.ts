@@ -42,7 +42,11 @@ const ADVICE: Readonly<Record<string, Advice>> = {
   "42703": { todo: `the table is not the one of docs/contract.md; ${SCHEMA}`, fatal: true },
   "42804": { todo: COLUMN_TYPE, fatal: true },
   "42883": { todo: COLUMN_TYPE, fatal: true },
-  "25006": { todo: "the server is a read-only standby: point DATABASE_URL at the primary", unasked: true },
+  "25006": {
+    todo: "the server takes no writes: it is a standby (point DATABASE_URL at the primary), or default_transaction_read_only is on",
+    unasked: true,
+  },
+  "53100": { todo: "the disk of the server is full" },
   "53300": { todo: "raise max_connections, or put a pooler between" },
   "57P03": { todo: "the server is starting up or shutting down; it is tried again", unasked: true },
   "57P01": { todo: "the connection was terminated by the server; it is tried again" },

@@ -86,6 +86,28 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
       );
       return [null, { result: "ok", detail: holder === null ? "free" : `${holder} leads` }];
     });
+    yield* attempt("workspaces", async () => {
+      const counts = await ask("Cannot count workspaces", config.writeTimeoutMs, (signal) =>
+        world.database.transaction("Cannot count workspaces", signal, async (tx) => {
+          // What parseWorkspaceId() refuses: such a row is left out, and its conditions stay as they are.
+          const [row] = await tx<{ all: number; unnameable: number }[]>`
+            select count(*)::int as all,
+                   (count(*) filter (where id::text = '' or id::text ~ ${"[/\u0001-\u001f\u007f]"}))::int as unnameable
+              from workspaces where deleted_at is null`;
+          return row ?? { all: 0, unnameable: 0 };
+        }),
+      );
+      const detail = `${counts.all} not deleted`;
+      return counts.unnameable === 0
+        ? [null, { result: "ok", detail }]
+        : [
+            null,
+            {
+              result: "warning",
+              detail: `${detail}, ${counts.unnameable} of which are never observed: no container, volume or archive can be named after an id that is empty, or has a slash or a control character`,
+            },
+          ];
+    });
   }
 
   yield* attempt("engine", async () => {
@@ -212,7 +234,9 @@ async function* attempt<T>(
 
 const describeServer = (found: SchemaFindings): string =>
   `PostgreSQL ${found.serverVersion}, ${found.place}, role ${found.role}` +
-  (found.readOnly ? "; it is a read-only standby: point DATABASE_URL at the primary" : "");
+  (found.readOnly
+    ? "; it takes no writes: it is a standby (point DATABASE_URL at the primary), or default_transaction_read_only is on"
+    : "");
 
 function* schemaFindings(found: SchemaFindings): Generator<Finding> {
   const name = "schema and grants";

@@ -1,5 +1,6 @@
 /** An explanation for people. Everything foreign is made harmless, and cut: a message can be as long as a command line. */
 import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
+import { parseWorkspaceId } from "../observer/names.ts";
 import { ago, sizeOf } from "../status/wording.ts";
 import type { Explanation } from "./explanation.ts";
 import { bold, columns, green, printable, red, yellow } from "./terminal.ts";
@@ -39,9 +40,11 @@ const operation = (it: Explanation): string =>
   it.operation_in_flight ? yellow(`${shown(it.operation)}, in flight`) : shown(it.operation ?? "NONE");
 
 const observed = (it: Explanation): string =>
-  it.observed_at === null
-    ? yellow("never, or not by every source")
-    : when({ at: it.observed_at, age_ms: it.observed_age_ms });
+  parseWorkspaceId(it.workspace) === null
+    ? yellow("never: nothing can be named after an id that is empty, or has a slash or a control character")
+    : it.observed_at === null
+      ? yellow("never, or not by every source")
+      : when({ at: it.observed_at, age_ms: it.observed_age_ms });
 
 function looking({ leader, sources }: Explanation): Line[] {
   if (leader === null) return [["Leader", red("none: nobody has ever looked")]];

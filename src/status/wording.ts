@@ -15,6 +15,8 @@ export function shown(value: unknown, most = MOST_CHARACTERS): string {
       : value === undefined
         ? "unknown"
         : (JSON.stringify(value) ?? "unknown");
+  // A link or a row must not be there without being seen.
+  if (/^[\p{C}\p{Z}\p{M}]+$/u.test(text)) return `(${counted(text.length, "invisible character")})`;
   return printable(text.length > most ? `${text.slice(0, most - 1)}…` : text).toWellFormed();
 }
 

@@ -140,7 +140,21 @@ describe("check", () => {
     for (const name of ["volumes", "engine events", "archives", "redis"]) {
       expect(stdout).toMatch(new RegExp(`^ok +${name} `, "m"));
     }
-    expect(stdout).not.toMatch(/^(wrong|warning)/m);
+    // One of the ids has an escape in it.
+    expect(stdout).not.toMatch(/^(wrong|warning(?! +workspaces ))/m);
+  });
+
+  test("rows that nothing can be named after are told", async () => {
+    await platform.insert("a/b", "tab\there");
+    const { code, findings } = await check();
+    expect(code).toBe(0);
+    const { result, detail } = findings.find(({ name }) => name === "workspaces") ?? {};
+    expect([result, detail]).toEqual([
+      "warning",
+      expect.stringMatching(/^\d+ not deleted, 3 of which are never/),
+    ]);
+    expect((await runCommand(["explain", "a/b"], settings)).stdout).toMatch(/^Observed +never: nothing can/m);
+    await platform.sql`delete from workspaces where id in ('a/b', ${"tab\there"})`;
   });
 
   test("the Engine: which socket, and what to do", async () => {
@@ -201,8 +215,8 @@ describe("check", () => {
     const { code, findings } = await check({ OBSERVER_LISTEN: `127.0.0.1:${port}` });
     taken.close();
     expect(code).toBe(0);
-    const warning = findings.find(({ result }) => result === "warning");
-    expect(warning?.name).toBe("status endpoint");
+    const warning = findings.find(({ name }) => name === "status endpoint");
+    expect(warning?.result).toBe("warning");
     expect(warning?.detail).toContain("OBSERVER_LISTEN");
   });
 

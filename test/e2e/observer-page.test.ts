@@ -10,6 +10,7 @@ import { checksOfEverything, useWorld } from "./support.ts";
 import { type Observer, STATUS_TOKEN, startObserver, workFolder } from "./support-executable.ts";
 import { findings, NARROW, overflow, type Person, person, screenshot, signIn, WIDE } from "./support-page.ts";
 import { createPlatform, type Platform } from "./support-platform.ts";
+import { startWebProxy } from "./support-web-proxy.ts";
 
 const world = useWorld({ postgres: 15, keepObservers: true });
 
@@ -212,6 +213,39 @@ test("A stand-by says that it is one, and tells of one workspace what the databa
   expect(await page.locator("main").textContent()).toContain("exited with code 137");
   await cleo.context.close();
   expect((await second.stop()).code).toBe(0);
+});
+
+test.each([
+  ["TLS, the name passed on", "https:", true, true],
+  ["TLS, the name its own", "https:", false, true],
+  ["another name without TLS", "http:", true, false],
+])("Behind a proxy, %s: signed in, live, and out again", async (_, scheme, passesHost, secure) => {
+  const proxy = await startWebProxy(url, { tls: scheme === "https:", passesHost });
+  // Without TLS, and of a name that is not this machine's, a page is no secure context: browsers say less of where it is from.
+  const dora = await person(
+    chromium.browser,
+    secure ? proxy.url : "http://observer.example",
+    secure ? { ignoreHTTPSErrors: true } : { proxy: { server: proxy.url } },
+  );
+  const { page, context } = dora;
+  await signIn(dora, STATUS_TOKEN);
+  expect(await page.evaluate("isSecureContext")).toBe(secure);
+  expect(
+    (await context.cookies()).map((cookie) => [cookie.secure, cookie.httpOnly, cookie.sameSite]),
+  ).toEqual([[secure, true, "Strict"]]);
+  await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByLabel("Workspace or container id").fill("w0001");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "w00011" }).click();
+  await page.getByRole("heading", { name: "Workspace w00011" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  expect(await context.cookies()).toEqual([]);
+  // Without TLS a browser says that one of the headers does nothing.
+  const expected = secure ? /401/ : /401|Cross-Origin-Opener-Policy header has been ignored/;
+  expect(dora.complaints.filter((text) => !expected.test(text))).toEqual([]);
+  await context.close();
+  await proxy.stop();
 });
 
 test("A session that ended takes its live page with it; the end of the process isn't held up by a page", async () => {

@@ -204,7 +204,7 @@ describe("at work", () => {
       expect((await storeOf(client).load(null, deadline())).rows).toHaveLength(1);
       const fault = await faultOf(createLeadership(client, "a").acquire(deadline()));
       expect(fault.message).toMatch(
-        /^Cannot ask for the lease: PostgreSQL answered 25006 "cannot execute SELECT in a read-only transaction"; the server is a read-only standby: point DATABASE_URL at the primary$/,
+        /^Cannot ask for the lease: PostgreSQL answered 25006 "cannot execute SELECT in a read-only transaction"; the server takes no writes: it is a standby \(point DATABASE_URL at the primary\), or default_transaction_read_only is on$/,
       );
       expect(fault.fatal).toBe(false);
       expect((await verifySchema(client, deadline())).readOnly).toBe(true);

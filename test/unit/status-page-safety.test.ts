@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Json } from "../../src/observer/conditions.ts";
+import { shown } from "../../src/status/wording.ts";
 import { leaderView, linkDown, linkUp } from "./status-fixtures.ts";
 import { exited, look, pageOf, Rows, row, told } from "./status-page-fixtures.ts";
 
@@ -159,4 +160,14 @@ test("what another site embeds is refused, a link from there is not", async () =
     expect((await from("same-origin", "cors")).status).toBe(200);
   }
   page.close();
+});
+
+test.each([
+  ["\u200b\u200b\ufeff", "(3 invisible characters)"],
+  [" \t", "(2 invisible characters)"],
+  ["\u202e", "(1 invisible character)"],
+  ["👩‍👧", "👩‍👧"],
+  ["", ""],
+])("what can't be seen is said to be there: %j", (text, expected) => {
+  expect(shown(text)).toBe(expected);
 });
