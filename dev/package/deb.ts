@@ -40,6 +40,10 @@ export function makeDeb(options: DebOptions): string {
     chmodSync(tree, 0o755);
     fillTree(tree, options);
     copyFileSync(join(scripts, "copyright"), join(tree, "usr/share/doc/observer/copyright"));
+    mkdirSync(join(tree, "usr/share/lintian/overrides"), { recursive: true, mode: 0o755 });
+    copyFileSync(join(scripts, "lintian-overrides"), join(tree, "usr/share/lintian/overrides/observer"));
+    const changes = Bun.gzipSync(changelogOf(version, epoch), { level: 9 });
+    writeFileSync(join(tree, "usr/share/doc/observer/changelog.gz"), changes, { mode: 0o644 });
     const files = filesOf(tree);
     const sizeKib = Math.ceil(files.reduce((sum, path) => sum + statSync(path).size, 0) / 1024);
     const control = join(tree, "DEBIAN");
@@ -77,10 +81,23 @@ const md5sumsOf = (tree: string, files: readonly string[]): string =>
     .map(({ path, name }) => `${createHash("md5").update(readFileSync(path)).digest("hex")}  ${name}\n`)
     .join("");
 
+const MAINTAINER = "The Observer maintainers <observer@localhost>";
+
+/** In Debian's own form, for its tools; people have CHANGELOG.md beside it. */
+const changelogOf = (
+  version: string,
+  epoch: number,
+): string => `observer (${version}) unstable; urgency=medium
+
+  * See CHANGELOG.md.
+
+ -- ${MAINTAINER}  ${new Date(epoch * 1000).toUTCString().replace("GMT", "+0000")}
+`;
+
 const controlOf = (version: string, architecture: string, sizeKib: number): string => `Package: observer
 Version: ${version}
 Architecture: ${architecture}
-Maintainer: The Observer maintainers <observer@localhost>
+Maintainer: ${MAINTAINER}
 Installed-Size: ${sizeKib}
 Depends: libc6 (>= 2.17), passwd
 Recommends: ca-certificates, systemd

@@ -29,12 +29,14 @@ export function fillTree(folder: string, { executable, sbom }: TreeOptions): voi
   copy("packaging/systemd/observer.service", "usr/lib/systemd/system/observer.service");
   copy("packaging/systemd/observer.service.d/backoff.conf", "usr/share/observer/backoff.conf");
   copy("packaging/observer.env", "etc/observer/observer.env", 0o640);
-  for (const name of ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"]) copy(name, `${DOC}/${name}`);
+  // The pages are beside them there.
+  for (const name of ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"])
+    put(`${DOC}/${name}`, 0o644, readFileSync(join(root, name), "utf8").replaceAll("](docs/", "]("));
   for (const name of readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")))
     copy(`docs/${name}`, `${DOC}/${name}`);
   put(`${DOC}/sbom.cdx.json`, 0o644, sbom);
   const page = readFileSync(join(root, "packaging/man/observer.1"));
-  put("usr/share/man/man1/observer.1.gz", 0o644, Bun.gzipSync(page));
+  put("usr/share/man/man1/observer.1.gz", 0o644, Bun.gzipSync(page, { level: 9 }));
   for (const [shell, path] of COMPLETIONS) put(path, 0o644, completionOf(shell));
   for (const name of ["prometheus/alerts.yml", "prometheus/scrape.yml", "grafana/observer.json"])
     copy(`packaging/${name}`, `usr/share/observer/${name}`);

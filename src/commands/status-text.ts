@@ -8,6 +8,8 @@ import { columns, green, printable, red, yellow } from "./terminal.ts";
 const SILENT_SECONDS = 60;
 /** Workspaces that are named in one line. */
 const MOST_NAMES = 20;
+/** Of the instances that are gone; a day of restarts leaves many rows. */
+const MOST_GONE = 3;
 
 export interface StatusVerdict {
   /** Somebody observes. */
@@ -120,9 +122,12 @@ export function statusLines(reading: Reading): readonly string[] {
   const verdict = verdictOf(reading);
   const leader = leaderOf(reading);
   const beside = besideOf(reading);
+  const isGone = ({ age_seconds }: Said) => age_seconds >= SILENT_SECONDS;
+  const gone = instances.filter(isGone);
+  const shown = [...instances.filter((it) => !isGone(it)), ...gone.slice(0, MOST_GONE)];
   const table = columns([
     ["INSTANCE", "ROLE", "EPOCH", "VERSION", "LAST SIGN", "CADENCE"],
-    ...instances.map((it) => [
+    ...shown.map((it) => [
       printable(it.instance),
       roleOf(it, leader),
       word(it.status.epoch),
@@ -136,6 +141,7 @@ export function statusLines(reading: Reading): readonly string[] {
   const paint = { well: green, doubtful: yellow, failing: red }[verdict.tone];
   return [
     ...(instances.length === 0 ? ["No instance has said anything yet."] : table.split("\n")),
+    ...(gone.length > MOST_GONE ? [`… and ${gone.length - MOST_GONE} more that are gone`] : []),
     "",
     ...(said === undefined ? [] : [...details(said), ""]),
     ...(found.length === 0 ? [] : [...found, ""]),

@@ -125,6 +125,14 @@ describe("statusLines()", () => {
     expect(text).toMatch(/^host-1 +leader /m);
     expect(text).toMatch(/^host-0 +led before /m);
     expect(text).toMatch(/^host-00 +gone /m);
+    const restarted = Array.from({ length: 9 }, (_, n) => ({
+      instance: `old-${n}`,
+      age_seconds: 99 + n,
+      status: before,
+    }));
+    const many = textOf({ from: "observer_status", instances: [...instances, ...restarted] });
+    expect(many).toContain("… and 7 more that are gone");
+    expect(many).not.toContain("old-2");
   });
 
   test("foreign text can't reach the terminal", () => {
