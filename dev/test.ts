@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureServices } from "./install.ts";
+import { ensureKubernetesPrograms, kubernetesPrograms } from "./services/kubernetes.ts";
 
 const root = join(import.meta.dir, "..");
 const { values } = parseArgs({
@@ -49,6 +50,8 @@ const suites: readonly Suite[] = [
   { name: "mutants", command: tests("simulation/mutants.test.ts"), tests: true, beside: "simulation" },
   { name: "contract", command: tests("contract"), tests: true, beside: "integration" },
   { name: "integration", command: tests("integration"), tests: true },
+  // On a real kube-apiserver. Compiling one takes minutes, so that is done by `bun run test:kubernetes` alone.
+  { name: "kubernetes", command: tests("kubernetes"), tests: true, beside: "build" },
   { name: "build", command: [process.execPath, "dev/build.ts"] },
   { name: "e2e", command: [...tests("e2e"), "--preload=./test/e2e/support-end.ts"], tests: true },
 ];
@@ -117,7 +120,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 const wanted = suites.filter(
   ({ name, quick }) => (!values.quick || quick) && (values.only?.includes(name) ?? true),
 );
-if (wanted.some(({ quick }) => !quick)) await ensureServices();
+const asked = values.only ?? [];
+if (asked.includes("kubernetes")) await ensureKubernetesPrograms();
+const kubernetes = wanted.findIndex(({ name }) => name === "kubernetes");
+if (kubernetes >= 0 && kubernetesPrograms() === null) wanted.splice(kubernetes, 1);
+const withoutKubernetes =
+  kubernetes >= 0 && !wanted.some(({ name }) => name === "kubernetes")
+    ? "kubernetes: not run, for there is no kube-apiserver; `bun run test:kubernetes` builds it once, or KUBEBUILDER_ASSETS names one"
+    : null;
+if (wanted.some(({ name, quick }) => !quick && name !== "kubernetes")) await ensureServices();
 
 const reports = mkdtempSync(join(tmpdir(), "observer-test-"));
 const results: Result[] = [];
@@ -138,6 +149,7 @@ for (const { name, passed, failed, seconds } of results) {
     `${name.padEnd(12)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed  ${seconds.toFixed(0).padStart(4)} s`,
   );
 }
+if (withoutKubernetes !== null) console.log(withoutKubernetes);
 const passed = results.reduce((sum, result) => sum + result.passed, 0);
 const failed = results.reduce((sum, result) => sum + result.failed, 0);
 if (failed > 0 || passed === 0) process.exitCode = 1;

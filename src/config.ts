@@ -8,6 +8,7 @@ import { hostname, userInfo } from "node:os";
 import { readArchives } from "./config/archives.ts";
 import { readDatabase } from "./config/database-url.ts";
 import { readEngine } from "./config/engine.ts";
+import { readKubernetes } from "./config/kubernetes.ts";
 import { formatDuration } from "./config/parse.ts";
 import { readRedis } from "./config/redis-url.ts";
 import { SERVICE_FILE, withServiceFile } from "./config/service-file.ts";
@@ -88,7 +89,8 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
   const source = new ConfigSource(env, readFile);
   const database = readDatabase(source, host.user ?? null);
   const redis = readRedis(source);
-  const engine = readEngine(source);
+  const engine =
+    source.choice("OBSERVER_ENGINE") === "kubernetes" ? readKubernetes(source) : readEngine(source);
   const archives = readArchives(source);
   const prefix = source.word("OBSERVER_PREFIX") ?? "";
   const instance = source.word("OBSERVER_INSTANCE") ?? defaultInstance(host);

@@ -1,6 +1,7 @@
 /** Config → adapters → the parts of a cycle. The only place that knows which technology is behind which port. */
 import { systemClock } from "./adapters/clock.ts";
-import { createDockerEngine, createDockerEvents, type DockerEngine } from "./adapters/docker.ts";
+import { createDockerEngine, createDockerEvents } from "./adapters/docker.ts";
+import { createKubernetesEngine, createKubernetesEvents } from "./adapters/kubernetes.ts";
 import { createConditionsStore, createLeadership } from "./adapters/postgres.ts";
 import { PostgresClient, type PostgresOptions } from "./adapters/postgres-client.ts";
 import { DatabaseFault } from "./adapters/postgres-fault.ts";
@@ -14,7 +15,7 @@ import type { EngineListing } from "./observer/absence.ts";
 import type { CycleParts } from "./observer/cycle.ts";
 import { limits } from "./observer/limits.ts";
 import type { OutageFields } from "./observer/outage.ts";
-import { type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
+import { type Engine, type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
 import { Source, type SourceName } from "./observer/source.ts";
 
 export interface World {
@@ -22,7 +23,7 @@ export interface World {
   readonly channel: HintSource;
   readonly events: HintSource;
   readonly database: PostgresClient;
-  readonly engine: DockerEngine;
+  readonly engine: Engine;
   readonly archives: S3Archives | null;
   readonly redis: RedisHints | null;
   /** Looks at the schema, makes the Observer's own tables where it may. Throws UnworkableError. */
@@ -52,7 +53,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(log) },
   });
 
-  const engine = createDockerEngine({ endpoint: config.engine });
+  const { engine, events } = openEngine(config);
   const archives = openArchives(config);
   const redis = await openRedis(config);
 
@@ -106,7 +107,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     archives,
     redis,
     channel: redis ?? createPostgresHints({ connection, channel: config.hintChannel, clock, random }),
-    events: createDockerEvents({ endpoint: config.engine, prefix, clock, random }),
+    events,
     prepare: (signal) =>
       fatalIsUnworkable(async () => {
         const created = await createOwnTables(database, signal);
@@ -138,13 +139,23 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
 }
 
 /** The prefix is part of who it is: under another one the very same Engine shows another world. */
-async function listEngine(engine: DockerEngine, prefix: string, look: Look): Promise<EngineListing> {
+async function listEngine(engine: Engine, prefix: string, look: Look): Promise<EngineListing> {
   const { engineId, ...lists } = await engine.listBoth(prefix, look);
   return { ...lists, identity: engineId === null ? null : engineIdentity(engineId, prefix) };
 }
 
 export const engineIdentity = (engineId: string, prefix: string): string =>
   `Engine ${engineId}, prefix ${prefix}`;
+
+function openEngine({ engine: endpoint, prefix }: Config): { engine: Engine; events: HintSource } {
+  const around = { prefix, clock: systemClock, random: Math.random };
+  return endpoint.kind === "kubernetes"
+    ? {
+        engine: createKubernetesEngine({ endpoint }),
+        events: createKubernetesEvents({ endpoint, ...around }),
+      }
+    : { engine: createDockerEngine({ endpoint }), events: createDockerEvents({ endpoint, ...around }) };
+}
 
 /** Null without an archive source. A store has no ID of its own; where it is and what it is called must do. */
 export function archivesIdentity({ archives, prefix }: Config): string | null {

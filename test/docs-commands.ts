@@ -93,6 +93,21 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string;
     why: "runs until Ctrl-C, or wants an instance elsewhere",
     see: "test/e2e/observer-status.test.ts",
   },
+  {
+    command: /^kubectl (apply -k \.|-n workspaces exec deploy\/observer -- \/observer check)$/,
+    why: "needs a cluster with nodes; the manifests and the command in it are tested",
+    see: "test/unit/packaging-kubernetes.test.ts",
+  },
+  {
+    command: /^OBSERVER_ENGINE=kubernetes KUBECONFIG=\S+ observer check$/,
+    why: "needs an API server where that file says; the same is run on a simulated one",
+    see: "test/e2e/observer-kubernetes.test.ts",
+  },
+  {
+    command: /^bun run test:kubernetes$/,
+    why: "it is part of npm test where it is quick",
+    see: "dev/test.ts",
+  },
   { command: /^bun run test:quick$/, why: "it is part of npm test", see: "dev/test.ts" },
   {
     command: /^bun run format$/,

@@ -8,10 +8,11 @@
  * An event in the instant between the headers and the Engine's own subscription is lost, which is legal.
  */
 import type { Clock, HintListener, HintSource } from "../observer/ports.ts";
-import { createLineSplitter, subjectsOf, ToldHealth } from "./docker-event-lines.ts";
+import { subjectsOf, ToldHealth } from "./docker-event-lines.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { createDockerTransport } from "./docker-transport.ts";
 import { createVersionNegotiator } from "./docker-version.ts";
+import { createLineSplitter } from "./line-splitter.ts";
 
 export interface DockerEventsOptions {
   readonly endpoint: DockerEndpoint;

@@ -1,6 +1,6 @@
 /** A fault of the Engine or of the way to it, in words that fit after "Cannot list containers: ". */
 import type * as v from "valibot";
-import { storableText } from "../observer/names.ts";
+import { codeOf, excerpt } from "./foreign-text.ts";
 
 export class EngineFault extends Error {
   override readonly name = "EngineFault";
@@ -37,17 +37,6 @@ export type DockerEndpoint =
 
 export const describeEndpoint = (endpoint: DockerEndpoint): string =>
   endpoint.kind === "unix" ? endpoint.socketPath : endpoint.url;
-
-/** Enough to recognise an error page, and short enough for one line of a log. */
-const EXCERPT_CHARACTERS = 200;
-
-/** Foreign text for a message: one line, bounded, and such that the database takes it. */
-export function excerpt(text: string): string {
-  const line = storableText(text.slice(0, 4 * EXCERPT_CHARACTERS))
-    .replaceAll(/[\u0001-\u001f\u007f\s]+/g, " ")
-    .trim();
-  return line.length > EXCERPT_CHARACTERS ? `${line.slice(0, EXCERPT_CHARACTERS).toWellFormed()}…` : line;
-}
 
 /** The deadline passed, or the whole program is stopping: the caller knows which. */
 export function givenUp(signal: AbortSignal, doing: string): EngineFault {
@@ -106,11 +95,6 @@ function unknownText(error: unknown, code: string, at: string): string {
   const text = error instanceof Error ? error.message : String(error);
   return `no answer from ${at}: ${excerpt(code === "" || text.includes(code) ? text : `${code}: ${text}`)}`;
 }
-
-const codeOf = (error: unknown): string => {
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : "";
-};
 
 /** Any status but 200. Engines answer `{"message": "…"}`, what stands in front of them anything. */
 export function explainStatus(status: number, body: string, location: string | null): EngineFault {

@@ -9,6 +9,7 @@ import {
   notJson,
   wrongShape,
 } from "./docker-fault.ts";
+import { BodyTooLarge, readBody } from "./http-body.ts";
 
 /** 5,000 containers are 3.3 MB. Beyond this it isn't a listing, and must not take the memory either. */
 const BODY_LIMIT_BYTES = 256 * 1024 * 1024;
@@ -58,6 +59,7 @@ export function createDockerTransport(
 
   const failure = (error: unknown, signal: AbortSignal, doing: string): EngineFault => {
     if (error instanceof EngineFault) return error;
+    if (error instanceof BodyTooLarge) return new EngineFault(`the Engine's answer is ${error.message}`);
     return signal.aborted ? givenUp(signal, doing) : explainFailedConnection(error, endpoint);
   };
 
@@ -141,33 +143,6 @@ function connectionOptions(endpoint: DockerEndpoint): BunFetchRequestInit {
       ...(key ? { key } : {}),
     },
   };
-}
-
-class BodyTooLarge extends EngineFault {
-  constructor(
-    limitBytes: number,
-    readonly start: Uint8Array,
-  ) {
-    super(`the Engine's answer is longer than ${limitBytes} bytes, so it is no listing`);
-  }
-}
-
-/** Throws BodyTooLarge, or whatever the connection fails with; either way nothing is read any more. */
-async function readBody(response: Response, limitBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  if (response.body !== null) {
-    const reader = response.body.getReader();
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      chunks.push(read.value);
-      sizeBytes += read.value.length;
-      if (sizeBytes > limitBytes) {
-        await reader.cancel();
-        throw new BodyTooLarge(limitBytes, Buffer.concat(chunks, limitBytes));
-      }
-    }
-  }
-  return Buffer.concat(chunks, sizeBytes);
 }
 
 /** What was made of the last answer to a question. */

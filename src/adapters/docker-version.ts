@@ -1,7 +1,8 @@
 /** Which version of the Engine API to speak. */
 import * as v from "valibot";
-import { EngineFault, excerpt } from "./docker-fault.ts";
+import { EngineFault } from "./docker-fault.ts";
 import type { DockerTransport } from "./docker-transport.ts";
+import { excerpt } from "./foreign-text.ts";
 
 /** Engine 20.10. */
 const OLDEST_API = "1.41";

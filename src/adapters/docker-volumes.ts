@@ -2,7 +2,8 @@
 import * as v from "valibot";
 import { parseVolumeName, storableText, type WorkspaceId } from "../observer/names.ts";
 import type { Listing, VolumeSeen } from "../observer/ports.ts";
-import { EngineFault, excerpt } from "./docker-fault.ts";
+import { EngineFault } from "./docker-fault.ts";
+import { excerpt } from "./foreign-text.ts";
 
 export const VOLUME_SCHEMA = v.object({ Name: v.string(), Driver: v.string() });
 

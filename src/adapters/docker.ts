@@ -6,14 +6,7 @@
  */
 import * as v from "valibot";
 import { containerName, storableText, volumeName } from "../observer/names.ts";
-import type {
-  ContainerSeen,
-  InstanceController,
-  Listing,
-  Look,
-  VolumeProvider,
-  VolumeSeen,
-} from "../observer/ports.ts";
+import type { ContainerSeen, Engine, Listing, Look } from "../observer/ports.ts";
 import { CONTAINERS_SCHEMA, collectContainers, type ListedContainer } from "./docker-containers.ts";
 import { type DockerEndpoint, EngineFault } from "./docker-fault.ts";
 import { FilterWorth, listPath, nameFilter } from "./docker-filters.ts";
@@ -32,30 +25,6 @@ export interface DockerEngineOptions {
   readonly endpoint: DockerEndpoint;
 }
 
-export interface EngineInfo {
-  /** Unique to the installation; empty where the Engine has none. */
-  readonly id: string;
-  readonly serverVersion: string;
-  /** The negotiated one. */
-  readonly apiVersion: string;
-  /** The Engine's host. */
-  readonly name: string;
-}
-
-/** Both lists, and which Engine they are of. */
-export interface EngineLists {
-  readonly containers: Listing<ContainerSeen>;
-  readonly volumes: Listing<VolumeSeen>;
-  /** The Engine's ID; null where it doesn't tell. */
-  readonly engineId: string | null;
-}
-
-export interface DockerEngine extends InstanceController, VolumeProvider {
-  /** Both lists at once, or neither: when one call fails, the others are aborted and waited for. */
-  listBoth(prefix: string, look: Look): Promise<EngineLists>;
-  info(signal: AbortSignal): Promise<EngineInfo>;
-}
-
 const INFO_SCHEMA = v.object({
   ID: v.optional(v.string(), ""),
   Name: v.optional(v.string(), ""),
@@ -63,7 +32,7 @@ const INFO_SCHEMA = v.object({
   ServerVersion: v.optional(v.string()),
 });
 
-export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
+export function createDockerEngine(options: DockerEngineOptions): Engine {
   const transport = createDockerTransport(options.endpoint);
   const versions = createVersionNegotiator(transport);
   /** Of the containers alone: an Engine lists its volumes in another order each time. */
@@ -80,7 +49,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     }
   }
 
-  const engine: DockerEngine = {
+  const engine: Engine = {
     async listBoth(prefix, { signal, ...which }) {
       const others = new AbortController();
       const look = { ...which, signal: AbortSignal.any([signal, others.signal]) };

@@ -3,6 +3,7 @@
 export const settingGroups = [
   { id: "connections", title: "Connections" },
   { id: "engine", title: "Docker Engine" },
+  { id: "kubernetes", title: "Kubernetes" },
   { id: "archives", title: "Archives (S3)" },
   { id: "names", title: "Names and channels" },
   { id: "cadence", title: "Cadence and deadlines" },

@@ -35,6 +35,65 @@ export const serviceSettings = [
     example: "rediss://:password@redis.example:6379/0",
   },
   {
+    name: "OBSERVER_ENGINE",
+    group: "connections",
+    type: { kind: "choice", choices: ["docker", "kubernetes"] },
+    default: "docker",
+    description: "what runs the workspaces: a Docker Engine (or Podman), or a namespace of Kubernetes",
+    example: "kubernetes",
+  },
+  {
+    name: "KUBECONFIG",
+    group: "kubernetes",
+    type: { kind: "path" },
+    default: null,
+    otherwise: "the service account of the pod",
+    description:
+      "one kubeconfig file; its current context says which API server, as whom and which namespace. Exec plugins are refused",
+    example: "/etc/observer/kubeconfig",
+  },
+  {
+    name: "OBSERVER_KUBERNETES_NAMESPACE",
+    group: "kubernetes",
+    type: {
+      kind: "text",
+      pattern: /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/,
+      expected: "the name of a namespace: up to 63 lower-case letters, digits and hyphens",
+    },
+    default: null,
+    otherwise: "that of the context or the service account, else `default`",
+    description: "namespace of the pods and claims",
+    example: "workspaces",
+  },
+  {
+    name: "OBSERVER_KUBERNETES_SELECTOR",
+    group: "kubernetes",
+    type: {
+      kind: "text",
+      pattern: /^[A-Za-z0-9!][A-Za-z0-9!=_.,/() -]{0,998}$/,
+      expected: "a label selector such as app.kubernetes.io/part-of=workspaces",
+    },
+    default: null,
+    otherwise: "all of the namespace",
+    description: "only pods *and* claims that carry these labels count",
+    example: "app.kubernetes.io/part-of=workspaces",
+  },
+  {
+    name: "OBSERVER_KUBERNETES_WORKSPACE_LABEL",
+    group: "kubernetes",
+    type: {
+      kind: "text",
+      pattern:
+        /^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+      expected: "the key of a label such as example.com/workspace",
+    },
+    default: null,
+    otherwise: "none: names say it, `{prefix}{id}` and `{prefix}{id}-home`",
+    description:
+      "label of pods and claims whose value is the workspace's id, whatever their names are (a StatefulSet's end in `-0`)",
+    example: "example.com/workspace",
+  },
+  {
     name: "DOCKER_HOST",
     group: "engine",
     type: { kind: "url" },
@@ -203,6 +262,25 @@ export const serviceSettings = [
     otherwise: "set by the login or systemd",
     description: "what `~` means in the default of `DOCKER_CERT_PATH`",
     example: "/var/lib/observer",
+  },
+  {
+    name: "KUBERNETES_SERVICE_HOST",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by Kubernetes in every pod",
+    description:
+      "address of the API server, where `OBSERVER_ENGINE` is `kubernetes` and there is no `KUBECONFIG`",
+    example: "10.96.0.1",
+  },
+  {
+    name: "KUBERNETES_SERVICE_PORT",
+    group: "environment",
+    type: { kind: "foreign" },
+    default: null,
+    otherwise: "set by Kubernetes in every pod",
+    description: "port of the API server",
+    example: "443",
   },
   {
     name: "NOTIFY_SOCKET",

@@ -1,7 +1,7 @@
 /** What the program is told from outside: parsed, checked against one another and deeply frozen. */
 
 export interface Config {
-  /** Before the workspace's id in every container, volume and archive name. Docker's name characters. */
+  /** Before the workspace's id in every container, volume and archive name. Docker's name characters; with Kubernetes those of its names. */
   readonly prefix: string;
   /** Who this is, in the lease, `observer_status` and the log. Unique among running instances. */
   readonly instance: string;
@@ -166,7 +166,30 @@ export interface EngineTcpConfig {
   readonly tls: EngineTls | null;
 }
 
-export type EngineConfig = EngineUnixConfig | EngineTcpConfig;
+export interface KubernetesConfig {
+  readonly kind: "kubernetes";
+  /** `https://host:port`, perhaps with a path, without a slash at its end. */
+  readonly server: string;
+  readonly namespace: string;
+  /** A label selector for pods and claims; null: all of the namespace. */
+  readonly selector: string | null;
+  /** The label whose value names the workspace; null: the name does. */
+  readonly workspaceLabel: string | null;
+  readonly token: string | null;
+  /** Read for each call, so that a rotated token is used. */
+  readonly tokenFile: string | null;
+  readonly tls: {
+    /** PEM texts. Null: the authorities that the system trusts; no client certificate. */
+    readonly ca: string | null;
+    readonly cert: string | null;
+    readonly key: string | null;
+    readonly verify: boolean;
+    /** The name that the certificate must have, where it isn't the server's. */
+    readonly serverName: string | null;
+  };
+}
+
+export type EngineConfig = EngineUnixConfig | EngineTcpConfig | KubernetesConfig;
 
 export interface ArchivesCredentials {
   readonly accessKeyId: string;

@@ -103,7 +103,7 @@ export function composeRow(
       from: summarise(stored[key]),
       to: summarise(set[key]),
       at: context.changedAt,
-      details: detailsOf(key, stored[key], set[key], engine?.death),
+      details: detailsOf(key, stored[key], set[key], engine?.death, engine?.container?.restarts),
       lagMs: lagMs(key, stored[key], set[key], engine?.death, context.changedAt),
     }));
   const due =

@@ -26,7 +26,7 @@ export type ContainerCondition = {
 export type VolumeCondition = {
   readonly workspace_id: string;
   readonly exists: true;
-  readonly reason: "VolumeExists";
+  readonly reason: string;
   readonly message: string;
   readonly volume_name: string;
   readonly driver: string;
@@ -96,6 +96,19 @@ function storedEnd(seen: ContainerSeen, stored: Json | undefined): End | null {
     : null;
 }
 
+const endOf = (
+  seen: ContainerSeen,
+  stored: Json | undefined,
+  death: ContainerDeath | undefined,
+): End | null =>
+  death !== undefined && isEndOf(seen, death) ? explainEnd(seen, death) : storedEnd(seen, stored);
+
+/** An engine whose listing says why leaves nothing to be explained. */
+const ownWord = (seen: ContainerSeen): End | null =>
+  seen.reason === undefined
+    ? null
+    : { reason: seen.reason, message: seen.message ?? describeContainer(seen) };
+
 /** The fields whose change is a transition; the other fields only describe. */
 const MEANING = {
   container: ["running", "reason", "health", "exit_code", "container_id"],
@@ -118,7 +131,7 @@ export function composeContainer(
   death?: ContainerDeath,
 ): ContainerCondition | null {
   if (seen === undefined) return null;
-  const end = death !== undefined && isEndOf(seen, death) ? explainEnd(seen, death) : storedEnd(seen, stored);
+  const end = ownWord(seen) ?? endOf(seen, stored, death);
   return stamped("container", stored, {
     workspace_id: id,
     running: seen.state === "running",
@@ -142,8 +155,8 @@ export function composeVolume(
   return stamped("volume", stored, {
     workspace_id: id,
     exists: true,
-    reason: "VolumeExists",
-    message: `volume ${seen.name} exists`,
+    reason: seen.reason ?? "VolumeExists",
+    message: seen.message ?? `volume ${seen.name} exists`,
     volume_name: seen.name,
     driver: seen.driver,
     last_transition_at: changedAt,

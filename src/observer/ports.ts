@@ -21,11 +21,20 @@ export interface ContainerSeen {
   /** The first 12 hexadecimal digits. */
   readonly containerId: string;
   readonly image: string;
+  /** An engine's own reason, where it has one that tells more than the state; starts with a capital. */
+  readonly reason?: string;
+  /** Stable text for people, where `reason` is given: no ages, no clocks, no counts. */
+  readonly message?: string;
+  /** How often it was started again, where a listing tells. It ticks: only transitions tell it. */
+  readonly restarts?: number;
 }
 
 export interface VolumeSeen {
   readonly name: string;
   readonly driver: string;
+  /** It exists, and there is more to say; both or neither. */
+  readonly reason?: string;
+  readonly message?: string;
 }
 
 /** The newest complete archive of a workspace. */
@@ -65,7 +74,7 @@ export interface ContainerDeath {
   readonly restartCount: number;
 }
 
-/** What runs workspaces: a Docker Engine today. */
+/** What runs workspaces: a Docker Engine, or a Kubernetes namespace, whose pods are containers and whose claims are volumes. */
 export interface InstanceController {
   listAll(prefix: string, look: Look): Promise<Listing<ContainerSeen>>;
   /** Null when it is gone, or runs again. Answers when the engine has let go of it: then a list shows what an event told. */
@@ -80,6 +89,30 @@ export interface ArchiveProvider {
   listArchives(prefix: string, look: Look): Promise<Listing<ArchiveSeen>>;
 }
 export type StorageProvider = VolumeProvider & ArchiveProvider;
+
+/** Both lists, and which engine they are of. */
+export interface EngineLists {
+  readonly containers: Listing<ContainerSeen>;
+  readonly volumes: Listing<VolumeSeen>;
+  /** Null where it doesn't tell. */
+  readonly engineId: string | null;
+}
+
+export interface EngineInfo {
+  /** Unique to the installation; empty where there is none. */
+  readonly id: string;
+  readonly serverVersion: string;
+  /** The one that is spoken. */
+  readonly apiVersion: string;
+  /** The engine's host, or where it is. */
+  readonly name: string;
+}
+
+export interface Engine extends InstanceController, VolumeProvider {
+  /** Both lists at once, or neither: when one call fails, the others are aborted and waited for. */
+  listBoth(prefix: string, look: Look): Promise<EngineLists>;
+  info(signal: AbortSignal): Promise<EngineInfo>;
+}
 
 /** One row of `workspaces` that is to be observed. */
 export interface WorkspaceRow {

@@ -29,13 +29,15 @@ export function detailsOf(
   stored: Json | undefined,
   fresh: Json | undefined,
   death: ContainerDeath | undefined,
+  restarts?: number,
 ): JsonObject {
   if (!isJsonObject(fresh)) {
     const was = isJsonObject(stored) ? stored[IDENTITY[key]] : undefined;
     return typeof was === "string" ? { [IDENTITY[key]]: was } : {};
   }
   const told = Object.fromEntries(TELLING[key].map((field) => [field, fresh[field]]));
-  if (key !== "container" || death === undefined) return told;
+  if (key !== "container") return told;
+  if (death === undefined) return restarts ? { ...told, restart_count: restarts } : told;
   return {
     ...told,
     oom_killed: death.oomKilled,

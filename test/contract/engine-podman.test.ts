@@ -9,13 +9,13 @@ import { processesOf } from "../../dev/services/procfs.ts";
 import { mountsUnder } from "../../dev/services/sweep.ts";
 import { createDockerEngine } from "../../src/adapters/docker.ts";
 import { type EngineWorld, engineContract } from "./engine.ts";
-import { deadline } from "./engine-support.ts";
+import { deadline, dockerWorld } from "./engine-support.ts";
 
 engineContract("Podman", async (): Promise<EngineWorld> => {
   const podman = await startPodman();
   const { engine: client } = podman;
   return {
-    endpoint: { kind: "unix", socketPath: podman.socketPath },
+    ...dockerWorld({ kind: "unix", socketPath: podman.socketPath }),
     client: {
       ...client,
       async run(options) {
@@ -33,7 +33,7 @@ engineContract("Podman", async (): Promise<EngineWorld> => {
     // Its conmon 2.1.6 misses it.
     tellsOutOfMemory: false,
     // It has no links, and so no aliases.
-    createLinked: (name) => client.create({ name, cmd: ["/bin/true"] }),
+    docker: { client, createLinked: (name) => client.create({ name, cmd: ["/bin/true"] }) },
     async exec(container) {
       const { Id } = await client.request<{ Id: string }>("POST", `/containers/${container}/exec`, {
         Cmd: ["/bin/true"],

@@ -7,20 +7,24 @@ import type { EngineWorld as SimulatedWorld } from "../../dev/fakes/engine-world
 import type { ContainerOptions } from "../../dev/services/engine.ts";
 import { openScope } from "../../dev/services/scope.ts";
 import { createDockerEngine } from "../../src/adapters/docker.ts";
-import { type EngineWorld, engineContract } from "./engine.ts";
-import { deadline } from "./engine-support.ts";
+import { type DockerDeeds, type EngineWorld, engineContract } from "./engine.ts";
+import { deadline, dockerWorld } from "./engine-support.ts";
 
 for (const apiVersion of ["1.41", "1.52"]) {
   engineContract(`simulated Engine, API ${apiVersion}`, async (): Promise<EngineWorld> => {
     const scope = await openScope("sim");
     const socketPath = join(scope.folder, "engine.sock");
     const fake = await startEngine({ listen: { unixPath: socketPath }, apiVersion });
+    const client = clientOf(fake.world);
     return {
-      endpoint: { kind: "unix", socketPath },
-      client: clientOf(fake.world),
-      async createLinked(name, linkTo, alias) {
-        fake.world.createContainer({ name, image: "ws-test" });
-        fake.world.addAlias(linkTo, name, alias);
+      ...dockerWorld({ kind: "unix", socketPath }),
+      client,
+      docker: {
+        client,
+        async createLinked(name, linkTo, alias) {
+          fake.world.createContainer({ name, image: "ws-test" });
+          fake.world.addAlias(linkTo, name, alias);
+        },
       },
       async exec(ref) {
         const { id, name } = fake.world.container(ref);
@@ -43,7 +47,7 @@ for (const apiVersion of ["1.41", "1.52"]) {
 }
 
 /** The client of the real Engine's suite, in the simulated world, which has no processes: it plays their parts. */
-function clientOf(world: SimulatedWorld): EngineWorld["client"] {
+function clientOf(world: SimulatedWorld): EngineWorld["client"] & DockerDeeds["client"] {
   const create = (options: ContainerOptions) =>
     world.createContainer({
       name: options.name,

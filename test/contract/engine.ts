@@ -1,35 +1,40 @@
-// The contract of InstanceController, VolumeProvider and the event stream, as one suite that runs on any Engine.
+// The contract of InstanceController, VolumeProvider and the event stream, as one suite that runs on any engine: Docker,
+// Podman, Kubernetes, and what stands in for them.
 //
 // Method: things are really created, stopped and removed, through a client that is not the product's, and then
 // listed through the adapter. A fake that passes it may stand in for the Engine in the simulation.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { type EngineClient, inParallel } from "../../dev/services/engine.ts";
+import { type ContainerOptions, type EngineClient, inParallel } from "../../dev/services/engine.ts";
 import { waitFor } from "../../dev/services/wait.ts";
-import { createDockerEngine, createDockerEvents, type DockerEndpoint } from "../../src/adapters/docker.ts";
 import { limits } from "../../src/observer/limits.ts";
 import { parseWorkspaceId, type WorkspaceId } from "../../src/observer/names.ts";
-import type { ContainerSeen, Listing } from "../../src/observer/ports.ts";
-import { deadline, listenTo, realClock } from "./engine-support.ts";
+import type { ContainerSeen, Engine, HintSource, Listing } from "../../src/observer/ports.ts";
+import { deadline, listenTo } from "./engine-support.ts";
+
+/** What the Docker API has and Kubernetes doesn't: pausing, renaming, links, and names with capitals. */
+export interface DockerDeeds {
+  readonly client: Pick<EngineClient, "pause" | "unpause" | "rename">;
+  /** Creates a container that links to another: the Engine then lists the other under `/name/alias` as well. */
+  createLinked(name: string, linkTo: string, alias: string): Promise<unknown>;
+}
 
 /** What a world must be able to do so that the suite can run on it. */
 export interface EngineWorld {
-  readonly endpoint: DockerEndpoint;
-  readonly client: Pick<
-    EngineClient,
-    | "create"
-    | "run"
-    | "start"
-    | "stop"
-    | "kill"
-    | "pause"
-    | "unpause"
-    | "rename"
-    | "remove"
-    | "waitForExit"
-    | "createVolume"
-    | "removeVolume"
-    | "removeAll"
-  >;
+  readonly engine: Engine;
+  /** A fresh source of hints. */
+  events(prefix: string): HintSource;
+  readonly client: {
+    create(options: ContainerOptions): Promise<string>;
+    run(options: ContainerOptions): Promise<string>;
+    start(container: string): Promise<unknown>;
+    stop(container: string, timeoutSeconds: number): Promise<unknown>;
+    kill(container: string): Promise<unknown>;
+    remove(container: string): Promise<unknown>;
+    waitForExit(container: string): Promise<unknown>;
+    createVolume(name: string): Promise<unknown>;
+    removeVolume(name: string): Promise<unknown>;
+    removeAll(): Promise<unknown>;
+  };
   /** As the Engine names the image `ws-test` in its listings; default: just so. */
   readonly image?: string;
   /** What a listing shows of a container that ends with 1 and is started again, over and over; null: nothing of its own. */
@@ -38,9 +43,9 @@ export interface EngineWorld {
   readonly many?: number;
   /** Does it know that memory ran out? Default true. */
   readonly tellsOutOfMemory?: boolean;
-  /** Creates a container that links to another: the Engine then lists the other under `/name/alias` as well. */
-  createLinked(name: string, linkTo: string, alias: string): Promise<unknown>;
-  /** Runs a command in a container: an event that changes no listing. */
+  /** Null: it is Kubernetes, or like it. Must be what `speaks` says. */
+  readonly docker: DockerDeeds | null;
+  /** Does something to a container after which a listing shows the same: runs a command in it, or writes a note on it. */
   exec(container: string): Promise<unknown>;
   /** Runs a container until the kernel ends it for want of memory; resolves when it has exited. */
   runOutOfMemory(name: string): Promise<unknown>;
@@ -52,14 +57,20 @@ const FOREVER = ["/bin/sleep", "infinity"];
 const workspace = (text: string): WorkspaceId => parseWorkspaceId(text)!;
 const idsOf = (listing: Listing<unknown>): string[] => [...listing.byWorkspace.keys()].sort();
 
-export function engineContract(name: string, startWorld: () => Promise<EngineWorld>): void {
+export function engineContract(
+  name: string,
+  startWorld: () => Promise<EngineWorld>,
+  speaks: "docker" | "kubernetes" = "docker",
+): void {
+  const isDocker = speaks === "docker";
   describe(name, () => {
     let world: EngineWorld;
-    let engine: ReturnType<typeof createDockerEngine>;
+    let engine: Engine;
 
     beforeAll(async () => {
       world = await startWorld();
-      engine = createDockerEngine({ endpoint: world.endpoint });
+      engine = world.engine;
+      expect(world.docker !== null).toBe(isDocker);
     }, 90_000);
     afterAll(() => world?.stop(), 60_000);
     afterEach(() => world.client.removeAll(), 60_000);
@@ -83,7 +94,7 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
 
     test("info() names the Engine and the version that is spoken", async () => {
       const info = await engine.info(deadline());
-      expect(info.apiVersion).toMatch(/^1\.\d+$/);
+      expect(info.apiVersion).toMatch(isDocker ? /^1\.\d+$/ : /^v1$/);
       expect(info.serverVersion).not.toBe("");
       expect(info.id).not.toBe("");
       expect(info.name).not.toBe("");
@@ -108,7 +119,7 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
       );
       // An event of one of them alone, and of one that is no more.
       expect((await after(["a", "ab"], [b])).size).toBe(2);
-      await world.client.remove(a);
+      await world.client.remove("ws-a");
       expect(await after(["a"], [a])).toEqual(new Map());
       // Another container has the name by now, and its own event is still under way.
       const anew = await world.client.create({ name: "ws-a", cmd: FOREVER });
@@ -119,7 +130,9 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
     describe("states", () => {
       test("a created container is created, without an exit code", async () => {
         const containerId = await world.client.create({ name: "ws-a", cmd: FOREVER });
-        expect(await look("a")).toEqual({
+        const { reason, message, restarts, ...plain } = (await look("a"))!;
+        if (isDocker) expect([reason, message, restarts]).toEqual([undefined, undefined, undefined]);
+        expect(plain).toEqual({
           state: "created",
           health: "none",
           exitCode: null,
@@ -130,23 +143,18 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
 
       test("a running container is running, without an exit code and without a health check", async () => {
         await world.client.run({ name: "ws-a", cmd: FOREVER });
-        expect(await look("a")).toMatchObject({ state: "running", health: "none", exitCode: null });
-      });
-
-      test("a paused container is paused, and running again after", async () => {
-        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
-        await world.client.pause(container);
-        expect(await look("a")).toMatchObject({ state: "paused", health: "none", exitCode: null });
-        await world.client.unpause(container);
-        expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
+        const seen = await look("a");
+        expect(seen).toMatchObject({ state: "running", health: "none", exitCode: null });
+        // Its state says it all.
+        expect([seen?.reason, seen?.message]).toEqual([undefined, undefined]);
       });
 
       test("a killed container has exited with 137, and none of it is left once it runs again", async () => {
-        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
-        await world.client.kill(container);
-        await world.client.waitForExit(container);
+        await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.kill("ws-a");
+        await world.client.waitForExit("ws-a");
         expect(await look("a")).toMatchObject({ state: "exited", exitCode: 137 });
-        await world.client.start(container);
+        await world.client.start("ws-a");
         expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
       });
 
@@ -161,29 +169,28 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
           exitCode: 137,
           restartCount: 0,
         });
-        const container = await world.client.run({ name: "ws-b", cmd: FOREVER });
+        await world.client.run({ name: "ws-b", cmd: FOREVER });
         const running = await look("b");
         expect(await explain(running)).toBeNull();
-        await world.client.kill(container);
-        await world.client.waitForExit(container);
+        await world.client.kill("ws-b");
+        await world.client.waitForExit("ws-b");
         const death = await explain(running);
         expect(death).toMatchObject({ oomKilled: false, exitCode: 137, error: "" });
         expect(Date.parse(death!.finishedAt!)).toBeGreaterThan(Date.UTC(2020));
-        await world.client.remove(container);
+        await world.client.remove("ws-b");
         expect(await explain(running)).toBeNull();
       });
 
       test("a stopped container has exited", async () => {
-        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
-        await world.client.stop(container, 0);
+        await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await world.client.stop("ws-a", 0);
         expect(await look("a")).toMatchObject({ state: "exited", exitCode: expect.any(Number) });
       });
 
-      test("a removed container is absent, and so is the old name of a renamed one", async () => {
-        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
-        await world.client.rename(container, "ws-b");
-        expect(idsOf(await listAll())).toEqual(["b"]);
-        await world.client.remove(container);
+      test("a removed container is absent", async () => {
+        await world.client.run({ name: "ws-a", cmd: FOREVER });
+        expect(idsOf(await listAll())).toEqual(["a"]);
+        await world.client.remove("ws-a");
         expect(idsOf(await listAll())).toEqual([]);
       });
     });
@@ -191,11 +198,11 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
     describe("processes", () => {
       test("they end by themselves: exit codes 0 and 3, restarting with 1", async () => {
         const { client } = world;
-        const zero = await client.run({ name: "ws-zero", cmd: ["/bin/true"] });
-        const three = await client.run({ name: "ws-three", cmd: ["/bin/sh", "-c", "exit 3"] });
+        await client.run({ name: "ws-zero", cmd: ["/bin/true"] });
+        await client.run({ name: "ws-three", cmd: ["/bin/sh", "-c", "exit 3"] });
         await client.run({ name: "ws-loop", cmd: ["/bin/false"], restartPolicy: "always" });
-        await client.waitForExit(zero);
-        await client.waitForExit(three);
+        await client.waitForExit("ws-zero");
+        await client.waitForExit("ws-three");
         expect(await look("zero")).toMatchObject({ state: "exited", exitCode: 0 });
         expect(await look("three")).toMatchObject({ state: "exited", exitCode: 3 });
         const { crashLoop = { state: "restarting", exitCode: 1 } } = world;
@@ -206,32 +213,38 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
         const { client } = world;
         const slow = { cmd: ["/bin/true"], intervalMs: 600_000 };
         await client.run({ name: "ws-starting", cmd: FOREVER, healthcheck: slow });
-        const good = await client.run({
-          name: "ws-good",
-          cmd: FOREVER,
-          healthcheck: { cmd: ["/bin/true"] },
-        });
+        await client.run({ name: "ws-good", cmd: FOREVER, healthcheck: { cmd: ["/bin/true"] } });
         await client.run({ name: "ws-bad", cmd: FOREVER, healthcheck: { cmd: ["/bin/false"] } });
         await lookUntil("good", { state: "running", health: "healthy" });
-        await lookUntil("bad", { state: "running", health: "unhealthy" });
-        expect(await look("starting")).toMatchObject({ state: "running", health: "starting" });
-        await client.stop(good, 0);
+        // A pod that isn't ready isn't running: whoever sends it work must not.
+        const bad: Partial<ContainerSeen> = isDocker
+          ? { state: "running", health: "unhealthy" }
+          : { state: "unready", health: "none" };
+        const starting: Partial<ContainerSeen> = isDocker
+          ? { state: "running", health: "starting" }
+          : { state: "starting", health: "none" };
+        await lookUntil("bad", bad);
+        expect(await look("starting")).toMatchObject(starting);
+        await client.stop("ws-good", 0);
         expect(await look("good")).toMatchObject({ state: "exited", health: "none" });
       });
     });
 
     describe("names", () => {
-      const ours = ["a", "a-home", "a-home-home", "A.b_c-1", "ws-a", "-", "0", "x".repeat(200)];
+      const odd = isDocker ? ["A.b_c-1", "-"] : ["a.b.c-1"];
+      const ours = ["a", "a-home", "a-home-home", ...odd, "ws-a", "0", "x".repeat(200)];
 
       test("containers: the whole name counts, and only it", async () => {
-        const others = ["xws-a", "ws", "WS-q", "other", "ws-", "a-ws-b", "wsa", "ws_a"];
+        const strange = isDocker ? ["WS-q", "ws-", "ws_a"] : ["ws.a"];
+        const others = ["xws-a", "ws", "other", "a-ws-b", "wsa", ...strange];
         const names = [...ours.map((id) => `ws-${id}`), ...others];
         await inParallel(names, 4, (name) => world.client.create({ name, cmd: FOREVER }));
         expect(idsOf(await listAll())).toEqual([...ours].sort());
       });
 
       test("volumes: prefix and the last -home are the frame, all between is the id", async () => {
-        const others = ["xws-a-home", "ws-q", "ws--home", "ws-home", "ws-a-home2", "WS-b-home", "home"];
+        const strange = isDocker ? ["WS-b-home"] : ["ws.b-home"];
+        const others = ["xws-a-home", "ws-q", "ws--home", "ws-home", "ws-a-home2", "home", ...strange];
         const names = [...ours.map((id) => `ws-${id}-home`), ...others];
         await inParallel(names, 4, (name) => world.client.createVolume(name));
         const listing = await listVolumes();
@@ -248,13 +261,6 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
         expect(idsOf(await listAll(undefined, "app."))).toEqual(["x", "y"]);
       });
 
-      test("a link's alias is nobody's name", async () => {
-        await world.client.create({ name: "ws-a", cmd: FOREVER });
-        await world.createLinked("other", "ws-a", "ws-b");
-        expect(idsOf(await listAll())).toEqual(["a"]);
-        expect(idsOf(await listAll(new Set([workspace("b")])))).toEqual([]);
-      });
-
       test("a volume that was removed is absent", async () => {
         await world.client.createVolume("ws-a-home");
         expect(idsOf(await listVolumes())).toEqual(["a"]);
@@ -269,7 +275,7 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
           await world.client.create({ name: `ws-${id}`, cmd: FOREVER, volume: `ws-${id}-home` });
         }
         // Ids of rows are anything at all, so what no Engine would take for a name is asked for as well.
-        for (const odd of ["missing", "(", 'it"s', "[a", "ü", "x".repeat(500)]) {
+        for (const odd of ["missing", "(", 'it"s', "[a", "ü", "a,b", "a=b", "A", "x".repeat(500)]) {
           const only = new Set(["a", "c", odd].map(workspace));
           expect(idsOf(await listAll(only))).toEqual(["a", "c"]);
           expect(idsOf(await listVolumes(only))).toEqual(["a", "c"]);
@@ -297,27 +303,16 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
     }, 120_000);
 
     describe("events", () => {
-      const events = () =>
-        createDockerEvents({
-          endpoint: world.endpoint,
-          prefix: PREFIX,
-          clock: realClock,
-          random: Math.random,
-        });
-
       test("P9: each change is followed by a hint, and a look after it shows the change", async () => {
         const { client } = world;
-        const ear = listenTo(events());
+        const ear = listenTo(world.events(PREFIX));
         try {
           await ear.heard({ ups: 1 });
           const changes: [string, () => Promise<unknown>, (listing: Listing<ContainerSeen>) => boolean][] = [
             ["create", () => client.create({ name: "ws-a", cmd: FOREVER }), stateIs("a", "created")],
             ["start", () => client.start("ws-a"), stateIs("a", "running")],
-            ["pause", () => client.pause("ws-a"), stateIs("a", "paused")],
-            ["unpause", () => client.unpause("ws-a"), stateIs("a", "running")],
             ["die", () => client.kill("ws-a"), stateIs("a", "exited")],
-            ["rename", () => client.rename("ws-a", "ws-b"), stateIs("b", "exited")],
-            ["destroy", () => client.remove("ws-b"), stateIs("b", undefined)],
+            ["destroy", () => client.remove("ws-a"), stateIs("a", undefined)],
           ];
           for (const [action, change, isVisible] of changes) {
             const before = ear.hints;
@@ -341,22 +336,71 @@ export function engineContract(name: string, startWorld: () => Promise<EngineWor
       test("what happens to others, and what changes no listing, is no hint", async () => {
         const { client } = world;
         await client.run({ name: "ws-a", cmd: FOREVER });
-        const ear = listenTo(events());
+        const ear = listenTo(world.events(PREFIX));
         try {
           await ear.heard({ ups: 1 });
           await client.run({ name: "xws-a", cmd: FOREVER });
           await client.remove("xws-a");
           await client.createVolume("ws-no-volume-of-a-workspace");
           await world.exec("ws-a");
-          // One event, last in the stream: when it is here, so is all before it.
+          // Last in their streams: when these are here, so is all before them.
           await client.createVolume("ws-last-home");
-          await ear.heard({ hints: 1 });
-          expect(ear.hints).toBe(1);
+          await client.create({ name: "ws-end", cmd: FOREVER });
+          await ear.heard({ about: ["end", "last"] });
+          expect([...ear.about].sort()).toEqual(["end", "last"]);
         } finally {
           await ear.stop();
         }
       });
     });
+
+    if (isDocker) describeDocker();
+    /** What the Docker API has alone. */
+    function describeDocker(): void {
+      const deeds = () => world.docker!.client;
+
+      test("a paused container is paused, and running again after", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await deeds().pause(container);
+        expect(await look("a")).toMatchObject({ state: "paused", health: "none", exitCode: null });
+        await deeds().unpause(container);
+        expect(await look("a")).toMatchObject({ state: "running", exitCode: null });
+      });
+
+      test("the old name of a renamed container is absent", async () => {
+        const container = await world.client.run({ name: "ws-a", cmd: FOREVER });
+        await deeds().rename(container, "ws-b");
+        expect(idsOf(await listAll())).toEqual(["b"]);
+      });
+
+      test("a link's alias is nobody's name", async () => {
+        await world.client.create({ name: "ws-a", cmd: FOREVER });
+        await world.docker!.createLinked("other", "ws-a", "ws-b");
+        expect(idsOf(await listAll())).toEqual(["a"]);
+        expect(idsOf(await listAll(new Set([workspace("b")])))).toEqual([]);
+      });
+
+      test("P9: pausing and renaming are followed by a hint as well", async () => {
+        await world.client.run({ name: "ws-a", cmd: FOREVER });
+        const ear = listenTo(world.events(PREFIX));
+        try {
+          await ear.heard({ ups: 1 });
+          const changes: [string, () => Promise<unknown>, (listing: Listing<ContainerSeen>) => boolean][] = [
+            ["pause", () => deeds().pause("ws-a"), stateIs("a", "paused")],
+            ["unpause", () => deeds().unpause("ws-a"), stateIs("a", "running")],
+            ["rename", () => deeds().rename("ws-a", "ws-b"), stateIs("b", "running")],
+          ];
+          for (const [action, change, isVisible] of changes) {
+            const before = ear.hints;
+            await change();
+            await ear.heard({ hints: before + 1 });
+            expect([action, isVisible(await listAll())]).toEqual([action, true]);
+          }
+        } finally {
+          await ear.stop();
+        }
+      });
+    }
   });
 }
 

@@ -1,7 +1,8 @@
 // The event stream's bytes become lines however they are cut, and lines hints: rather one too many than one lost.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createLineSplitter, subjectsOf, ToldHealth } from "../../src/adapters/docker-event-lines.ts";
+import { subjectsOf, ToldHealth } from "../../src/adapters/docker-event-lines.ts";
+import { createLineSplitter } from "../../src/adapters/line-splitter.ts";
 import type { Subject } from "../../src/observer/ports.ts";
 
 /** It may be about one of ours. */

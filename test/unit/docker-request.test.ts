@@ -1,9 +1,9 @@
 // What the Engine is asked, and in which version of its API. P1: a filter may be too loose, never too tight.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { excerpt } from "../../src/adapters/docker-fault.ts";
 import { listPath, nameFilter } from "../../src/adapters/docker-filters.ts";
 import { compareVersions, negotiate } from "../../src/adapters/docker-version.ts";
+import { excerpt } from "../../src/adapters/foreign-text.ts";
 import { limits } from "../../src/observer/limits.ts";
 
 /** All that hurts, often. */

@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { createDockerEngine, type DockerEngine } from "../../src/adapters/docker.ts";
-import { createLineSplitter, subjectsOf } from "../../src/adapters/docker-event-lines.ts";
+import { createDockerEngine } from "../../src/adapters/docker.ts";
+import { subjectsOf } from "../../src/adapters/docker-event-lines.ts";
+import { createLineSplitter } from "../../src/adapters/line-splitter.ts";
 import { atLeast, atMost } from "./fuzz-runs.ts";
 
 /** It may be about one of ours. */
@@ -61,7 +62,7 @@ const socketPath = join(folder, "engine.sock");
 let real: Record<Call, unknown> = DOCKER;
 let spoilt: { call: Call; status: number; body: Uint8Array } | null = null;
 let server: Bun.Server<undefined>;
-let engine: DockerEngine;
+let engine: ReturnType<typeof createDockerEngine>;
 
 beforeAll(() => {
   server = Bun.serve({

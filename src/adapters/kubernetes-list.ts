@@ -1,0 +1,113 @@
+/** Lists of the API, page by page at one resourceVersion. */
+import { KubernetesFault, notAList, type Question } from "./kubernetes-fault.ts";
+import type { KubernetesEndpoint, KubernetesTransport } from "./kubernetes-transport.ts";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export const fieldsOf = (value: unknown): Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+export const textOf = (value: unknown): string | null =>
+  typeof value === "string" && value !== "" ? value : null;
+export const listOf = (value: unknown): readonly Fields[] =>
+  Array.isArray(value) ? value.map(fieldsOf) : [];
+
+export type Resource = Question["resource"];
+const KINDS = { pods: "PodList", persistentvolumeclaims: "PersistentVolumeClaimList" } as const;
+
+/** Small enough for the server to answer each in some ten milliseconds. */
+const PAGE_ITEMS = 500;
+/** So often one listing may begin anew because its version was compacted away under it. */
+const RESTARTS = 3;
+
+export interface ListQuery {
+  /** The one object of this name. */
+  readonly name?: string;
+  /** Added to the endpoint's own. */
+  readonly selector?: string;
+  readonly pageItems?: number | undefined;
+}
+
+export interface Listed<T> {
+  readonly items: readonly T[];
+  /** The one that all pages show; a watch goes on from here. */
+  readonly resourceVersion: string;
+}
+
+export const pathOf = (
+  { namespace }: KubernetesEndpoint,
+  resource: Resource,
+  parameters: Readonly<Record<string, string>>,
+): string =>
+  `/api/v1/namespaces/${encodeURIComponent(namespace)}/${resource}?${new URLSearchParams(parameters)}`;
+
+/** With its own label as a condition a server leaves out what can't be a workspace's. */
+export function selectorOf(endpoint: KubernetesEndpoint, more?: string): Readonly<Record<string, string>> {
+  const parts = [endpoint.selector, more ?? endpoint.workspaceLabel].filter((part) => part !== null);
+  return parts.length === 0 ? {} : { labelSelector: parts.join(",") };
+}
+
+/**
+ * Everything, at one version: without a resourceVersion the server answers with the newest there is, and its `continue`
+ * tokens go on at that one. Where it is compacted away before the last page (410), what was read proves nothing, and the
+ * listing begins anew; the token for an inconsistent rest that comes with a 410 is never used.
+ */
+export async function listObjects<T>(
+  transport: KubernetesTransport,
+  endpoint: KubernetesEndpoint,
+  resource: Resource,
+  query: ListQuery,
+  parse: (object: Fields) => T,
+  signal: AbortSignal,
+): Promise<Listed<T>> {
+  for (let restarts = 0; ; restarts++) {
+    try {
+      return await listOnce(transport, endpoint, resource, query, parse, signal);
+    } catch (error) {
+      const mayRestart = error instanceof KubernetesFault && error.isExpired && restarts < RESTARTS;
+      if (!mayRestart) throw error;
+    }
+  }
+}
+
+async function listOnce<T>(
+  transport: KubernetesTransport,
+  endpoint: KubernetesEndpoint,
+  resource: Resource,
+  { name, selector, pageItems = PAGE_ITEMS }: ListQuery,
+  parse: (object: Fields) => T,
+  signal: AbortSignal,
+): Promise<Listed<T>> {
+  const parameters = {
+    limit: String(pageItems),
+    ...selectorOf(endpoint, selector),
+    ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }),
+  };
+  const items: T[] = [];
+  const tokens = new Set<string>();
+  let version: string | null = null;
+  let token: string | null = null;
+  do {
+    const page: unknown = await transport.getJson(
+      pathOf(endpoint, resource, token === null ? parameters : { ...parameters, continue: token }),
+      { verb: "list", resource },
+      signal,
+    );
+    const { kind, metadata, items: objects } = fieldsOf(page);
+    if (kind !== KINDS[resource] || !Array.isArray(objects)) throw notAList(`no ${KINDS[resource]}`);
+    const { resourceVersion, continue: next, remainingItemCount } = fieldsOf(metadata);
+    if (textOf(resourceVersion) === null) throw notAList("a list without a version");
+    if (version !== null && resourceVersion !== version) {
+      throw new KubernetesFault("the pages of the list are of different versions, so they prove nothing");
+    }
+    version = resourceVersion as string;
+    if (next !== undefined && typeof next !== "string") throw notAList("a list whose end is not told");
+    token = textOf(next);
+    if (token === null && typeof remainingItemCount === "number" && remainingItemCount > 0) {
+      throw new KubernetesFault(`the list ends ${remainingItemCount} objects before its end`);
+    }
+    if (token !== null && tokens.has(token)) throw new KubernetesFault("the list comes round in a circle");
+    if (token !== null) tokens.add(token);
+    for (const object of objects) items.push(parse(fieldsOf(object)));
+  } while (token !== null);
+  return { items, resourceVersion: version };
+}
