@@ -224,6 +224,8 @@ export async function startSimulatedKubernetes(
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
+const LABEL_VALUE = /^(?=.{0,63}$)(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
+
 /** Equality, `in` and existence, all of a list of them; the only field is the name. */
 function selection(parameters: Record<string, string>): (object: KubeObject) => boolean {
   const { fieldSelector = "", labelSelector = "" } = parameters;
@@ -236,7 +238,9 @@ function selection(parameters: Record<string, string>): (object: KubeObject) => 
   const terms = labelSelector === "" ? [] : labelSelector.split(/,(?![^(]*\))/);
   const tests = terms.map((term) => {
     const [, among, values = ""] = /^(\S+) in \(([^()]*)\)$/.exec(term) ?? [];
-    if (among !== undefined) return [among, values.split(",")] as const;
+    const given = values.split(",");
+    if (among !== undefined && given.every((value) => LABEL_VALUE.test(value)))
+      return [among, given] as const;
     const [, key = "", value] = /^([^=!() ]+)(?:==?([^=!() ]*))?$/.exec(term) ?? [];
     if (key === "") throw new ApiError(400, "BadRequest", `unable to parse requirement: ${term}`);
     return [key, value === undefined ? null : [value]] as const;

@@ -29,6 +29,8 @@ export interface Kubernetes extends KubernetesAccess {
   loseHistory(): Promise<void>;
   /** A service account of its own with these rights on pods and claims, `list pods` and the like; its token. */
   tokenFor(rights: readonly string[]): Promise<string>;
+  /** PEM texts of a client certificate of an administrator. */
+  readonly clientCertificate: { readonly cert: string; readonly key: string };
   restart(): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
@@ -94,6 +96,7 @@ export async function startKubernetes(): Promise<Kubernetes> {
     const key = join(folder, "service-account.key");
     await runCommand(["openssl", "genrsa", "-out", key, "2048"]);
     await writeFile(join(folder, "tokens.csv"), `${ADMIN_TOKEN},admin,admin,"system:masters"\n`);
+    const clients = await makeClientCertificate(folder);
     const certificates = join(folder, "certificates");
     const server = `https://127.0.0.1:${port}`;
     const start = () =>
@@ -104,7 +107,7 @@ export async function startKubernetes(): Promise<Kubernetes> {
           ...[`--etcd-servers=${etcdUrl}`, "--bind-address=127.0.0.1", `--secure-port=${port}`],
           ...[`--cert-dir=${certificates}`, `--token-auth-file=${join(folder, "tokens.csv")}`],
           ...["--service-account-issuer=https://kubernetes.default.svc", `--service-account-key-file=${key}`],
-          `--service-account-signing-key-file=${key}`,
+          ...[`--service-account-signing-key-file=${key}`, `--client-ca-file=${clients.caPath}`],
           ...["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24"],
           ...["--disable-admission-plugins=ServiceAccount", "--etcd-compaction-interval=0"],
           ...["--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"],
@@ -153,6 +156,7 @@ export async function startKubernetes(): Promise<Kubernetes> {
       folder,
       version: gitVersion,
       client,
+      clientCertificate: clients,
       async create(manifest, { dryRun = false } = {}) {
         const { apiVersion, kind } = manifest as { apiVersion: string; kind: string };
         const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
@@ -204,4 +208,34 @@ export async function startKubernetes(): Promise<Kubernetes> {
       },
     };
   });
+}
+
+/** An authority for clients, and a certificate of one who may do everything. */
+async function makeClientCertificate(folder: string): Promise<{ caPath: string; cert: string; key: string }> {
+  const at = (name: string) => join(folder, name);
+  await writeFile(at("clients.cnf"), "[req]\ndistinguished_name = name\n[name]\n");
+  const request = (name: string, subject: string, extra: readonly string[]) =>
+    runCommand([
+      ...[
+        "openssl",
+        "req",
+        "-config",
+        at("clients.cnf"),
+        "-x509",
+        "-days",
+        "3650",
+        "-nodes",
+        "-subj",
+        subject,
+      ],
+      ...["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+      ...["-keyout", at(`${name}.key`), "-out", at(`${name}.crt`), ...extra],
+    ]);
+  await request("clients-ca", "/CN=clients of a test", ["-addext", "basicConstraints=critical,CA:TRUE"]);
+  await request("admin", "/O=system:masters/CN=admin", [
+    ...["-CA", at("clients-ca.crt"), "-CAkey", at("clients-ca.key")],
+    ...["-addext", "extendedKeyUsage=clientAuth"],
+  ]);
+  const [cert, key] = await Promise.all(["admin.crt", "admin.key"].map((name) => readFile(at(name), "utf8")));
+  return { caPath: at("clients-ca.crt"), cert: cert!, key: key! };
 }

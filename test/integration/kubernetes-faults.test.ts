@@ -5,6 +5,7 @@ import type { Fault } from "../../dev/fakes/faults.ts";
 import { type SimulatedKubernetes, startSimulatedKubernetes } from "../../dev/fakes/kubernetes.ts";
 import { kubernetesClient } from "../../dev/services/kubernetes-client.ts";
 import { createKubernetesEngine, createKubernetesEvents } from "../../src/adapters/kubernetes.ts";
+import { identityOf } from "../../src/adapters/kubernetes-transport.ts";
 import { parseWorkspaceId } from "../../src/observer/names.ts";
 import { deadline, listenTo, realClock } from "../contract/engine-support.ts";
 import { endpointOf } from "../contract/kubernetes-support.ts";
@@ -40,6 +41,9 @@ const edit = (change: (page: Page) => object): Fault => ({
 const withMetadata =
   (change: () => object) =>
   (page: Page): object => ({ ...page, metadata: { ...page.metadata, ...change() } });
+
+const fieldOf = (object: object, name: string): unknown =>
+  Object.entries(object).find(([key]) => key === name)?.[1];
 
 describe("P1: a list that isn't one, or not all of it", () => {
   const faults: [what: string, fault: Fault, message: string][] = [
@@ -89,6 +93,13 @@ describe("P1: a list that isn't one, or not all of it", () => {
     expect((await list()).containers.byWorkspace.size).toBe(3);
   });
 
+  test("P2: a list never asks for a version, for that could be answered from a cache that lags behind", async () => {
+    await list();
+    const lists = fake.asked.filter(({ verb }) => verb === "list");
+    expect(lists.length).toBeGreaterThan(3);
+    expect(lists.filter(({ parameters }) => parameters.resourceVersion !== undefined)).toEqual([]);
+  });
+
   test("pages of different versions", async () => {
     let page = 0;
     fake.faults.set("list pods", edit(withMetadata(() => ({ resourceVersion: String(++page) }))));
@@ -96,13 +107,24 @@ describe("P1: a list that isn't one, or not all of it", () => {
   });
 
   test("pages that come round in a circle", async () => {
-    fake.faults.set("list pods", edit(withMetadata(() => ({ continue: btoa('{"rv":0,"start":""}') }))));
-    await expect(list()).rejects.toThrow(/comes round in a circle|410/);
+    let first: unknown;
+    const back = (page: Page) => {
+      first ??= fieldOf(page.metadata, "continue");
+      return { ...page, metadata: { ...page.metadata, continue: first } };
+    };
+    fake.faults.set("list pods", edit(back));
+    await expect(list()).rejects.toThrow("the list comes round in a circle");
   });
 
   test("P5: when claims fail, pods are nothing either", async () => {
     fake.faults.set("list persistentvolumeclaims", { status: 503 });
     await expect(list()).rejects.toThrow(/^Cannot list claims: the API server answered 503/);
+  });
+
+  test("what is still under way when the other list fails is given up at once", async () => {
+    fake.faults.set("list pods", { hang: true });
+    fake.faults.set("list persistentvolumeclaims", { status: 503 });
+    await expect(list(60_000)).rejects.toThrow(/^Cannot list claims: the API server answered 503/);
   });
 
   test("a glance is no proof either", async () => {
@@ -112,6 +134,20 @@ describe("P1: a list that isn't one, or not all of it", () => {
     fake.faults.set("list pods", { times: 1, status: 404, body: "" });
     await expect(glance()).rejects.toThrow("Cannot list pods: the API server answered 404");
   });
+});
+
+test("P7: another certificate authority, or another server, is another world", () => {
+  const here = endpointOf(access());
+  const under = (ca: string) => identityOf({ ...here, tls: { ...here.tls, ca } });
+  const ids = [
+    identityOf(here),
+    under("one"),
+    under("two"),
+    identityOf({ ...here, server: "https://other" }),
+  ];
+  expect(new Set(ids).size).toBe(4);
+  // The same text with other line ends.
+  expect(under("o\r\nne\n")).toBe(under("one"));
 });
 
 describe("P12", () => {
@@ -173,6 +209,7 @@ describe("watches", () => {
       fake.world.touch();
       fake.bookmark();
       await Bun.sleep(50);
+      expect(ear.hints).toBe(0);
       fake.world.compact();
       fake.cutWatches();
       await ear.heard({ ups: 2 });

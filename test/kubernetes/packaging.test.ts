@@ -3,7 +3,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Kubernetes, startKubernetes } from "../../dev/services/kubernetes.ts";
 import type { Manifest } from "../../dev/services/kubernetes-client.ts";
-import { createKubernetesEngine, createKubernetesEvents } from "../../src/adapters/kubernetes.ts";
+import {
+  createKubernetesEngine,
+  createKubernetesEvents,
+  type KubernetesEndpoint,
+} from "../../src/adapters/kubernetes.ts";
 import { deadline, listenTo, realClock } from "../contract/engine-support.ts";
 import { endpointOf } from "../contract/kubernetes-support.ts";
 import { textOf } from "../packaging.ts";
@@ -27,6 +31,26 @@ test.each(resources)("%s is taken, with every field", async (file) => {
   // A server drops what it doesn't know; what it knows it gives back.
   expect(taken).toMatchObject({ ...rest, ...(isOld && { apiVersion: "policy/v1beta1" }) });
   expect(taken.metadata).toMatchObject({ labels: (metadata as Manifest).labels });
+});
+
+test("a client certificate is enough, and a stranger's server is not believed", async () => {
+  const { ca, clientCertificate } = kubernetes;
+  const by = (tls: Partial<KubernetesEndpoint["tls"]>) => {
+    const endpoint = endpointOf(kubernetes, { token: null });
+    const engine = createKubernetesEngine({ endpoint: { ...endpoint, tls: { ...endpoint.tls, ...tls } } });
+    return engine.listAll("ws-", { signal: deadline() });
+  };
+  await by(clientCertificate);
+  await expect(by({})).rejects.toThrow("Cannot list pods: the API server answered 40");
+  // Another authority than the one that signed its certificate; and none at all, so the system's.
+  for (const other of [clientCertificate.cert, null])
+    await expect(by({ ...clientCertificate, ca: other })).rejects.toThrow(
+      /^Cannot list pods: TLS with .* failed/,
+    );
+  await expect(by({ ...clientCertificate, ca, serverName: "somebody.example" })).rejects.toThrow(
+    /^Cannot list pods: TLS with .* failed/,
+  );
+  await by({ ...clientCertificate, ca: null, verify: false });
 });
 
 test("the service account lists and watches, and may do nothing else", async () => {
