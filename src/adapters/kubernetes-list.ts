@@ -16,8 +16,8 @@ const KINDS = { pods: "PodList", persistentvolumeclaims: "PersistentVolumeClaimL
 
 /** Small enough for the server to answer each in some ten milliseconds. */
 const PAGE_ITEMS = 500;
-/** So often one listing may begin anew because its version was compacted away under it. */
-const RESTARTS = 3;
+/** So often one listing is tried page by page; what expires each time is asked for in one piece, which can't. */
+const PAGED_TRIES = 2;
 
 export interface ListQuery {
   /** The one object of this name. */
@@ -59,12 +59,12 @@ export async function listObjects<T>(
   parse: (object: Fields) => T,
   signal: AbortSignal,
 ): Promise<Listed<T>> {
-  for (let restarts = 0; ; restarts++) {
+  for (let tries = 0; ; tries++) {
+    const pageItems = tries < PAGED_TRIES ? (query.pageItems ?? PAGE_ITEMS) : null;
     try {
-      return await listOnce(transport, endpoint, resource, query, parse, signal);
+      return await listOnce(transport, endpoint, resource, query, pageItems, parse, signal);
     } catch (error) {
-      const mayRestart = error instanceof KubernetesFault && error.isExpired && restarts < RESTARTS;
-      if (!mayRestart) throw error;
+      if (!(error instanceof KubernetesFault && error.isExpired) || pageItems === null) throw error;
     }
   }
 }
@@ -73,12 +73,13 @@ async function listOnce<T>(
   transport: KubernetesTransport,
   endpoint: KubernetesEndpoint,
   resource: Resource,
-  { name, selector, pageItems = PAGE_ITEMS }: ListQuery,
+  { name, selector }: ListQuery,
+  pageItems: number | null,
   parse: (object: Fields) => T,
   signal: AbortSignal,
 ): Promise<Listed<T>> {
   const parameters = {
-    limit: String(pageItems),
+    ...(pageItems === null ? {} : { limit: String(pageItems) }),
     ...selectorOf(endpoint, selector),
     ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }),
   };

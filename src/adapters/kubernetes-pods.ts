@@ -14,6 +14,7 @@ import { type Fields, fieldsOf, listOf, textOf } from "./kubernetes-list.ts";
 /** As much of an id as people use. */
 const ID_DIGITS = 12;
 const MAX_MESSAGE_CHARACTERS = 300;
+const MAX_REASON_CHARACTERS = 100;
 const MAIN_CONTAINER = "kubectl.kubernetes.io/default-container";
 /** Waiting for these is how every pod begins. */
 const BEGINNINGS: ReadonlySet<string | null> = new Set([null, "ContainerCreating", "PodInitializing"]);
@@ -88,7 +89,7 @@ function judge(pod: Fields, statuses: readonly Fields[], isLeaving: boolean): Ve
     const why = textOf(waiting.reason);
     if (BEGINNINGS.has(why)) continue;
     const last = fieldsOf(fieldsOf(status.lastState).terminated);
-    const exitCode = typeof last.exitCode === "number" ? last.exitCode : null;
+    const exitCode = exitCodeOf(last);
     const who = inits.includes(status) ? ` of the init container ${textOf(status.name)}` : "";
     if (exitCode === null) return told("created", why!, `waiting${who}: ${why}`);
     const cause = textOf(last.reason);
@@ -116,17 +117,17 @@ function judge(pod: Fields, statuses: readonly Fields[], isLeaving: boolean): Ve
 }
 
 function told(state: string, reason: string, message: string): Verdict {
-  const word = reasonOf(reason);
+  const word = reasonOf(reason.slice(0, MAX_REASON_CHARACTERS));
   // By the contract that word has one meaning.
   return {
     state,
     reason: storableText(word === "Running" ? "NotRunning" : word),
-    message: storableText(message),
+    message: excerptOf(message),
   };
 }
 
 function ended(reason: string, end: Fields | null, more: string): Verdict {
-  const exitCode = typeof end?.exitCode === "number" ? end.exitCode : null;
+  const exitCode = exitCodeOf(end);
   const code = exitCode === null ? "" : ` with code ${exitCode}`;
   const because = reason === "Error" || reason === "Completed" ? "" : `, ${reason}`;
   return { ...told("exited", reason, `exited${code}${because}${more}`), exitCode };
@@ -150,10 +151,11 @@ export function deathOf(pod: Fields): ContainerDeath | null {
     statuses
       .map(({ lastState }) => fieldsOf(fieldsOf(lastState).terminated))
       .find(({ exitCode }) => exitCode);
-  if (seen.state === "running" || typeof end?.exitCode !== "number") return null;
+  const exitCode = exitCodeOf(end ?? null);
+  if (seen.state === "running" || end === undefined || exitCode === null) return null;
   return {
     oomKilled: end.reason === "OOMKilled",
-    exitCode: end.exitCode,
+    exitCode,
     error: excerptOf(textOf(fieldsOf(pod.status).message) ?? ""),
     finishedAt: textOf(end.finishedAt) && storableText(end.finishedAt as string),
     restartCount: seen.restarts ?? 0,
@@ -177,6 +179,8 @@ const PROBES = ["readinessProbe", "livenessProbe", "startupProbe"] as const;
 const hasProbe = (pod: Fields): boolean =>
   listOf(fieldsOf(pod.spec).containers).some((one) => PROBES.some((probe) => one[probe] !== undefined));
 
-const numberOf = (value: unknown): number => (typeof value === "number" ? value : 0);
+const exitCodeOf = (end: Fields | null): number | null =>
+  Number.isSafeInteger(end?.exitCode) ? (end!.exitCode as number) : null;
+const numberOf = (value: unknown): number => (Number.isSafeInteger(value) ? (value as number) : 0);
 const excerptOf = (text: string): string =>
   storableText(text.replace(/\s+/g, " ").trim().slice(0, MAX_MESSAGE_CHARACTERS));

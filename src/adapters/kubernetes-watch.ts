@@ -13,7 +13,7 @@ import type { WorkspaceId } from "../observer/names.ts";
 import type { Clock, HintListener, HintSource, Subject } from "../observer/ports.ts";
 import { excerpt } from "./foreign-text.ts";
 import { seeClaim } from "./kubernetes-claims.ts";
-import { KubernetesFault } from "./kubernetes-fault.ts";
+import { explainFailedConnection, KubernetesFault } from "./kubernetes-fault.ts";
 import {
   type Fields,
   fieldsOf,
@@ -124,7 +124,8 @@ export function createKubernetesEvents(options: KubernetesEventsOptions): HintSo
           }
         }
       } catch (error) {
-        if (error instanceof KubernetesFault || !both.aborted) throw error;
+        if (error instanceof KubernetesFault) throw error;
+        if (!both.aborted) throw explainFailedConnection(error, endpoint.server);
         throw new KubernetesFault("the API server was silent", { cause: both.reason });
       } finally {
         connection.abort();

@@ -25,11 +25,12 @@ export const endpointOf = (
 export function kubernetesWorld(
   access: KubernetesAccess,
   client: KubernetesClient,
+  pageItems = 500,
 ): Omit<EngineWorld, "stop"> {
   const endpoint = endpointOf(access);
   let notes = 0;
   return {
-    engine: createKubernetesEngine({ endpoint }),
+    engine: createKubernetesEngine({ endpoint, pageItems }),
     events: (prefix) => createKubernetesEvents({ endpoint, prefix, clock: realClock, random: Math.random }),
     client: client.engine,
     docker: null,

@@ -77,6 +77,7 @@ describe("P1: a list that isn't one, or not all of it", () => {
     ],
     ["too many requests", { status: 429, body: '{"message":"slow down"}' }, 'answered 429 "slow down"'],
     ["not found", { status: 404, body: "" }, "answered 404: is this a Kubernetes API server?"],
+    ["expired for ever", { status: 410, body: '{"message":"too old"}' }, 'answered 410 "too old"'],
     ["part of it", { status: 206 }, "answered 206"],
     [
       "somewhere else",
@@ -213,6 +214,9 @@ describe("watches", () => {
       fake.world.compact();
       fake.cutWatches();
       await ear.heard({ ups: 2 });
+      expect(String(ear.downs[0])).toMatch(
+        /^Error: Cannot watch \w+: the connection to .* was closed before/,
+      );
       // Two breaks, one of each watch, and no 410.
       expect(ear.downs.map(String).filter((text) => text.includes("410"))).toEqual([]);
       expect(fake.asked.filter(({ verb }) => verb === "watch").at(-1)?.parameters.resourceVersion).toBe(

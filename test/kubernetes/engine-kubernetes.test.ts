@@ -18,8 +18,8 @@ engineContract(
   "Kubernetes",
   async () => {
     const kubernetes = await start();
-    // A little more than a page.
-    return { ...kubernetesWorld(kubernetes, kubernetes.client), many: 510, stop };
+    // Three pages.
+    return { ...kubernetesWorld(kubernetes, kubernetes.client, 100), many: 250, stop };
   },
   "kubernetes",
 );

@@ -59,6 +59,24 @@ describe("composeContainer()", () => {
     });
   });
 
+  test("an engine's own reason and message are taken as they are, and leave nothing to be explained", () => {
+    const seen = container({ state: "exited", exitCode: 137, reason: "Evicted", message: "exited, Evicted" });
+    const death = { oomKilled: true, exitCode: 137, error: "e", finishedAt: null, restartCount: 2 };
+    const composed = composeContainer(id("a"), seen, undefined, T1, death);
+    expect(composed).toMatchObject({ running: false, reason: "Evicted", message: "exited, Evicted" });
+    // The same again is the same; another reason is another meaning, other restarts are none.
+    expect(composeContainer(id("a"), { ...seen, restarts: 7 }, composed, T2)).toEqual(composed);
+    const other = composeContainer(id("a"), { ...seen, reason: "Preempted" }, composed, T2);
+    expect(other?.last_transition_at).toBe(T2);
+    const told = composeVolume(
+      id("a"),
+      { ...volume(), reason: "VolumeLost", message: "lost" },
+      undefined,
+      T1,
+    );
+    expect(told).toMatchObject({ exists: true, reason: "VolumeLost", message: "lost" });
+  });
+
   test("only running is running", () => {
     for (const state of ["created", "paused", "restarting", "removing", "exited", "dead"])
       expect(composeContainer(id("a"), container({ state }), undefined, T1)?.running).toBe(false);

@@ -80,6 +80,14 @@ describe("composeRow() says of each change", () => {
     expect(unexplained?.details).not.toHaveProperty("oom_killed");
   });
 
+  test("how often it was started again, where the listing tells that", () => {
+    const details = (restarts: number) =>
+      changesOf(stored("container", running), { container: { ...exited, restarts } }).get("container")
+        ?.details;
+    expect(details(4)).toMatchObject({ restart_count: 4, exit_code: 137 });
+    expect(details(0)).not.toHaveProperty("restart_count");
+  });
+
   test("of what is gone, which one it was, whatever somebody wrote there", () => {
     expect(changesOf(stored("container", running), {}).get("container")).toMatchObject({
       to: { reason: "absent" },
