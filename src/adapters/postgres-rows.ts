@@ -67,6 +67,8 @@ const read = (where: Sql): Sql => sql`
 
 /** Rows come in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte. */
 const PAGE_ROWS = 2_000;
+/** So many are taken as one answer, for that takes one pass: the stamps that are due in a look at 100,000 rows. */
+const FEW_ROWS = 5_000;
 const page = (which: Sql, idType: string, after: string | null): Sql => {
   const isAfter = after === null ? sql`true` : sql`workspaces.id > ${after}::${verbatim(idType)}`;
   return sql`${which} and ${isAfter} order by workspaces.id limit ${PAGE_ROWS}`;
@@ -86,14 +88,14 @@ export async function loadWorkspaces(
   const before = since === null ? undefined : cursors.get(since);
   if (before !== undefined) {
     const changed = sql`age(xmin) <= age(${before.horizon}::xid8::xid)`;
-    // Mostly there are few, and without an order one pass over the table tells them; more come in pages.
-    const few = split(await ask<Head | LoadedRow>(read(sql`${changed} limit ${PAGE_ROWS}`)));
-    const isMore = few.rows.length === PAGE_ROWS;
-    const { head, rows: first } = isMore
-      ? split(await ask<Head | LoadedRow>(read(page(changed, idType, null))))
-      : few;
+    // Without an order one pass over the table tells them. Where they are many they come in pages, in the order of their ids.
+    const few = split(await ask<Head | LoadedRow>(read(sql`${changed} limit ${FEW_ROWS + 1}`)));
+    const isFew = few.rows.length <= FEW_ROWS;
+    const { head, rows: first } = isFew
+      ? few
+      : split(await ask<Head | LoadedRow>(read(page(changed, idType, null))));
     const gone: WorkspaceId[] = [];
-    const { rows } = await readPages(ask, changed, idType, first, reader, (row) => {
+    const { rows } = await readPages(ask, isFew ? null : changed, idType, first, reader, (row) => {
       if (row.deleted) before.live.delete(row.id);
       else before.live.add(row.id);
       if (!row.in_scope) gone.push(row.id as WorkspaceId);
@@ -124,11 +126,12 @@ export async function loadAllWorkspaces(ask: Ask, idType: string, reader: RowsRe
 /**
  * The first page and all that follow.
  *
+ * @param which null: there is only the first
  * @param see whether a row is to be observed
  */
 async function readPages(
   ask: Ask,
-  which: Sql,
+  which: Sql | null,
   idType: string,
   first: readonly LoadedRow[],
   reader: RowsReader,
@@ -145,7 +148,7 @@ async function readPages(
       }
     }
     reader.onPage();
-    if (loaded.length < PAGE_ROWS) return { all, rows };
+    if (which === null || loaded.length < PAGE_ROWS) return { all, rows };
     const next = page(which, idType, loaded.at(-1)!.id);
     loaded = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${next}`);
   }

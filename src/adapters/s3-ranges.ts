@@ -44,7 +44,7 @@ export interface RangeReader {
 }
 
 /** Ranges that are listed at the same time. */
-const PARALLEL = 8;
+const PARALLEL = 16;
 /** Fewer pages are quick enough one after the other. */
 const LEAST_PAGES = 8;
 /** Of a page. What is added to a range must find room in it, and what is beyond its end is listed for nothing. */
