@@ -9,10 +9,13 @@ import { limits } from "../observer/limits.ts";
 import type { HintSource } from "../observer/ports.ts";
 import { errorText } from "../status/error-text.ts";
 import { startStatusServer } from "../status/server.ts";
+import { lasting } from "../status/wording.ts";
 import { postgresOptions, type World, wire } from "../wire.ts";
 import { askEndpoint, endpointOf } from "./status-source.ts";
 import { bold, green, print, printable, red, silent, yellow } from "./terminal.ts";
 
+/** Clocks that are kept differ by less. */
+const MOST_APART_MS = 2_000;
 /** It is on this machine. */
 const RUNNING_TIMEOUT_MS = 1_000;
 
@@ -85,6 +88,28 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
         }),
       );
       return [null, { result: "ok", detail: holder === null ? "free" : `${holder} leads` }];
+    });
+    yield* attempt("clock", async () => {
+      const beforeMs = Date.now();
+      const databaseMs = await ask("Cannot read the database's clock", config.writeTimeoutMs, (signal) =>
+        world.database.transaction("Cannot read the database's clock", signal, async (tx) => {
+          const [row] = await tx<{ ms: number }[]>`
+            select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`;
+          return row?.ms ?? Number.NaN;
+        }),
+      );
+      // It was read at some time in between.
+      const aheadMs = Math.max(databaseMs - Date.now(), 0) || Math.min(databaseMs - beforeMs, 0);
+      if (Math.abs(aheadMs) <= MOST_APART_MS)
+        return [null, { result: "ok", detail: "the database's is this machine's" }];
+      const apart = `${lasting(Math.abs(aheadMs))} ${aheadMs < 0 ? "behind" : "ahead of"} this machine's`;
+      return [
+        null,
+        {
+          result: "warning",
+          detail: `the database's is ${apart}: all stamps are by the database's, so set both right`,
+        },
+      ];
     });
     yield* attempt("workspaces", async () => {
       const counts = await ask("Cannot count workspaces", config.writeTimeoutMs, (signal) =>

@@ -134,7 +134,15 @@ describe("check", () => {
     const { code, stdout } = await runCommand(["check"], settings);
     expect(stdout).toContain("All is well.");
     expect(code).toBe(0);
-    for (const name of ["configuration", "database", "schema and grants", "lease", "engine", "containers"]) {
+    for (const name of [
+      "configuration",
+      "database",
+      "schema and grants",
+      "lease",
+      "clock",
+      "engine",
+      "containers",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ok +${name} `, "m"));
     }
     for (const name of ["volumes", "engine events", "archives", "redis"]) {
@@ -142,6 +150,26 @@ describe("check", () => {
     }
     // One of the ids has an escape in it.
     expect(stdout).not.toMatch(/^(wrong|warning(?! +workspaces ))/m);
+  });
+
+  test("a database whose clock is another", async () => {
+    // Found before PostgreSQL's own, where that is named after it.
+    await platform.sql.unsafe(`
+      create schema ahead;
+      grant usage on schema ahead to ${platform.role};
+      create function ahead.clock_timestamp() returns timestamptz language sql
+        as $$ select pg_catalog.clock_timestamp() + interval '1 hour' $$;`);
+    const url = new URL(platform.url());
+    url.searchParams.set("search_path", "ahead,pg_catalog,public");
+    const { findings } = await check({ DATABASE_URL: url.href });
+    expect(findings.find(({ name }) => name === "clock")).toEqual({
+      name: "clock",
+      result: "warning",
+      detail: expect.stringMatching(
+        /^the database's is (59|60) min ahead of this machine's: .* set both right$/,
+      ),
+    });
+    await platform.sql.unsafe("drop schema ahead cascade");
   });
 
   test("rows that nothing can be named after are told", async () => {
