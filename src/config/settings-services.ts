@@ -75,7 +75,7 @@ export const serviceSettings = [
     },
     default: null,
     otherwise: "all of the namespace",
-    description: "only pods *and* claims that carry these labels count",
+    description: "only pods and claims that carry these labels count",
     example: "app.kubernetes.io/part-of=workspaces",
   },
   {
