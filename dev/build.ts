@@ -35,8 +35,8 @@ const command = [
   "--format=esm",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
-  // The SDK asks it what a browser's name means, and nobody is a browser here: 130 kB.
-  "--external=bowser",
+  // Parts of the AWS SDK that are never run here, replaced by next to nothing: 350 kB.
+  `--tsconfig-override=${join(root, "dev/left-out/tsconfig.json")}`,
   ...(values.runtime === undefined
     ? []
     : ["--target=bun-linux-arm64", `--compile-executable-path=${values.runtime}`]),

@@ -215,7 +215,7 @@ async function judge(mutant: Mutant, seed: number): Promise<readonly Violation[]
 
 function plant(mutant: Mutant, folder: string): string {
   mkdirSync(join(folder, "dev"));
-  for (const name of ["src", "package.json", "tsconfig.json", "dev/build.ts"])
+  for (const name of ["src", "package.json", "tsconfig.json", "dev/build.ts", "dev/left-out"])
     cpSync(join(root, name), join(folder, name), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   for (const { file, from, to } of mutant.changes) {

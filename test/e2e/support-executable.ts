@@ -9,7 +9,7 @@ import { type Captured, capture } from "./support-output.ts";
 const root = join(import.meta.dir, "../..");
 /** `E2E_EXECUTABLE` names another one to test: a release, or that of another checkout. */
 export const executable = process.env.E2E_EXECUTABLE ?? join(root, "dist/observer");
-const SOURCES = ["src", "package.json", "bun.lock", "patches", "dev/build.ts"];
+const SOURCES = ["src", "package.json", "bun.lock", "patches", "dev/build.ts", "dev/left-out"];
 
 export type Settings = Readonly<Record<string, string>>;
 
