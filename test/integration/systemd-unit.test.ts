@@ -69,6 +69,12 @@ describe("observer.service", () => {
   });
 });
 
+const KUBECONFIG = `{
+  "current-context": "a", "contexts": [{ "name": "a", "context": { "cluster": "b", "user": "c" } }],
+  "clusters": [{ "name": "b", "cluster": { "server": "https://kubernetes.example" } }],
+  "users": [{ "name": "c", "user": { "token": "d" } }]
+}`;
+
 test("observer.env: every example in it is accepted, all together", () => {
   const lines = readFileSync(join(packaging, "observer.env"), "utf8").split("\n");
   expect(lines.filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);
@@ -77,12 +83,16 @@ test("observer.env: every example in it is accepted, all together", () => {
     examples.flatMap((name, index) => (index % 2 === 0 ? [[name, examples[index + 1]!]] : [])),
   );
   expect(Object.keys(env)).toContain("DATABASE_URL");
-  const config = loadConfig(
-    env,
-    () => {
-      throw new Error("no file is needed");
-    },
-    { hostname: "host", pid: 1 },
-  );
-  expect(config.warnings).toEqual([]);
+  // Of one engine or of the other.
+  for (const others of [/^DOCKER_/, /^OBSERVER_ENGINE$|KUBE/]) {
+    const config = loadConfig(
+      Object.fromEntries(Object.entries(env).filter(([name]) => !others.test(name))),
+      (path) => {
+        if (path === env.KUBECONFIG) return KUBECONFIG;
+        throw new Error("no other file is needed");
+      },
+      { hostname: "host", pid: 1 },
+    );
+    expect(config.warnings).toEqual([]);
+  }
 });
