@@ -8,6 +8,7 @@
 import type { JsonObject } from "../observer/conditions.ts";
 import { formatInstant } from "../observer/instant.ts";
 import type { KnownWorld, Lease, RowWrite, Transition } from "../observer/ports.ts";
+import { CLAIMS_HOLD, type FleetSave, oldestStamp } from "./postgres-claims.ts";
 import type { Ask } from "./postgres-client.ts";
 import { json, type Sql, sql, verbatim } from "./postgres-literals.ts";
 
@@ -30,18 +31,24 @@ export interface LeaseRow {
  * from before the database's clock went back; it must not block for that long. An epoch is no smaller than the time in
  * microseconds, so that none comes again: not after the row or the table was lost, and not on a promoted standby that
  * never heard of the last one. Owns `observer_lease`.
+ *
+ * @param unless while that scope's lease is held this one is not for taking, and stands as its holder's
  */
 export async function acquireLease(
   ask: Ask,
   scope: string,
   holder: string,
   leaseMs: number,
+  unless: string | null = null,
 ): Promise<LeaseRow> {
+  const mine = sql`${scope}, ${holder}, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+              clock_timestamp() + ${milliseconds(leaseMs)}`;
+  const barred = sql`select from observer_lease as other
+                      where other.scope = ${unless ?? ""} and other.expires_at > clock_timestamp()`;
   const statement = sql`
     with taken as (
       insert into observer_lease as lease (scope, holder, epoch, expires_at)
-      values (${scope}, ${holder}, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-              clock_timestamp() + ${milliseconds(leaseMs)})
+      ${unless === null ? sql`values (${mine})` : sql`select ${mine} where not exists (${barred})`}
       on conflict (scope) do update
         set holder = excluded.holder, epoch = greatest(lease.epoch + 1, excluded.epoch),
             expires_at = excluded.expires_at
@@ -53,12 +60,19 @@ export async function acquireLease(
     union all
     select holder, epoch::text, false, ${NOW_TEXT}, known
       from observer_lease where scope = ${scope} and not exists (select from taken)
-    limit 1`;
+    ${unless === null ? sql`` : otherHolder(unless)}limit 1`;
   // A row that somebody else made while the first statement ran is not in its snapshot, but in the second's.
   const row = (await ask<LeaseRow>(statement))[0] ?? (await ask<LeaseRow>(statement))[0];
   if (row === undefined) throw new Error("observer_lease has no row after an insert: is it a table?");
   return row;
 }
+
+const otherHolder = (scope: string): Sql => sql`
+    union all
+    select holder, epoch::text, false, ${NOW_TEXT}, known
+      from observer_lease where scope = ${scope} and expires_at > clock_timestamp()
+       and not exists (select from taken)
+    `;
 
 /**
  * Reads the clock, and whether the epoch is still ours. Writes nothing, so it waits for no lock and costs no flush of
@@ -137,6 +151,7 @@ export interface SavedRow {
  *
  * @param idType the type of `workspaces.id`, as the catalog spells it
  * @param withTransitions whether there is an `observer_transitions` to keep them in
+ * @param fleet where many hosts write: then each key that is written has a claim, which has to hold of the locked row
  */
 export async function saveConditions(
   ask: Ask,
@@ -145,6 +160,7 @@ export async function saveConditions(
   idType: string,
   writes: readonly RowWrite[],
   withTransitions: boolean,
+  fleet: FleetSave | null = null,
 ): Promise<SavedRow> {
   const rows = writes.map((write) => ({
     id: write.id,
@@ -153,7 +169,12 @@ export async function saveConditions(
     drop: write.drop,
     observed_at: write.observedAt === null ? null : formatInstant(write.observedAt),
     transitions: withTransitions ? write.transitions.map(transitionRecord) : [],
+    ...(fleet === null ? {} : { claims: write.claims ?? [] }),
   }));
+  const stamps = sql`case when jsonb_typeof(conditions -> 'observed') = 'object'
+                         then conditions -> 'observed' else '{}' end
+                    - array(select jsonb_array_elements_text(input."drop"))
+                    || input.observed`;
   const noted = sql`,
     noted as (
       insert into observer_transitions
@@ -175,7 +196,7 @@ export async function saveConditions(
     input as materialized (
       select *
         from jsonb_to_recordset(${json(rows)}) as input
-             (id ${verbatim(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text, transitions jsonb)
+             (id ${verbatim(idType)}, "set" jsonb, observed jsonb, "drop" jsonb, observed_at text, transitions jsonb${fleet === null ? sql`` : sql`, claims jsonb`})
     ),
     target as materialized (
       select workspaces.id
@@ -190,17 +211,14 @@ export async function saveConditions(
                - array(select jsonb_array_elements_text(input."drop"))
                || input."set"
                || jsonb_build_object('observed',
-                    case when jsonb_typeof(conditions -> 'observed') = 'object'
-                         then conditions -> 'observed' else '{}' end
-                    - array(select jsonb_array_elements_text(input."drop"))
-                    || input.observed),
-             observed_at = input.observed_at::timestamptz
+                    ${stamps}),
+             observed_at = ${fleet === null ? sql`input.observed_at::timestamptz` : oldestStamp(stamps, fleet)}
         from input join target on target.id = input.id
        where workspaces.id = input.id
          and not exists (
            select from jsonb_each_text(input.observed) as fresh (source, stamp)
             where (conditions #>> array['observed', fresh.source]) collate "C" > fresh.stamp
-              and (conditions #>> array['observed', fresh.source]) collate "C" <= ${NOW_TEXT})
+              and (conditions #>> array['observed', fresh.source]) collate "C" <= ${NOW_TEXT})${fleet === null ? sql`` : CLAIMS_HOLD}
       returning workspaces.id
     )${rows.some(({ transitions }) => transitions.length > 0) ? noted : sql``}
     select (select count(*)::int from lease) as leases,
@@ -221,12 +239,19 @@ const transitionRecord = ({ at, key, from, to, details }: Transition) => ({
   details,
 });
 
-/** This instance's row; rows of instances that were silent for a day are removed. Owns `observer_status`. */
+/**
+ * This instance's row; rows of instances that were silent for a day are removed, but for the last sign of a fleet's host.
+ * Owns `observer_status`.
+ */
 export async function reportStatus(ask: Ask, instance: string, status: JsonObject): Promise<void> {
   await ask(sql`
     with gone as (
       delete from observer_status
        where updated_at < clock_timestamp() - interval '1 day' and instance <> ${instance}
+         and (status -> 'fleet' ->> 'host' is null
+              or exists (select from observer_status as newer
+                          where newer.status -> 'fleet' ->> 'host' = observer_status.status -> 'fleet' ->> 'host'
+                            and newer.updated_at > observer_status.updated_at))
     )
     insert into observer_status (instance, updated_at, status)
     values (${instance}, clock_timestamp(), ${json(status)})

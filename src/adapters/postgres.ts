@@ -16,6 +16,7 @@ import type {
   RowWrite,
   SaveOutcome,
 } from "../observer/ports.ts";
+import type { FleetSave } from "./postgres-claims.ts";
 import { isAnswer, type PostgresClient } from "./postgres-client.ts";
 import { DatabaseFault } from "./postgres-fault.ts";
 import { loadAllWorkspaces, loadSomeWorkspaces, loadWorkspaces } from "./postgres-rows.ts";
@@ -49,6 +50,8 @@ export interface PostgresStoreOptions {
     readonly hasTransitionsTable: boolean;
   };
   readonly transitions: TransitionsOptions;
+  /** Where many hosts write into one table: each write is then held to its claims. */
+  readonly fleet?: FleetSave | null;
 }
 
 export interface TransitionsOptions {
@@ -65,11 +68,11 @@ export interface TransitionsOptions {
 const FORGET_EVERY_MS = 60_000;
 const FORGET_MOST = 5_000;
 
-/** One lease for the whole table. A later fleet has one per host. */
+/** One lease for the whole table, where one observer writes all of it. A fleet's: postgres-fleet.ts. */
 export const SCOPE = "workspaces";
 
 export function createConditionsStore(options: PostgresStoreOptions): ConditionsStore {
-  const { client, instance, schema, transitions } = options;
+  const { client, instance, schema, transitions, fleet = null } = options;
   let outage: Outage | null = null;
   let forgetAtMs = Number.NEGATIVE_INFINITY;
 
@@ -115,7 +118,7 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
     async save(lease, writes, signal) {
       const ask = client.writer("Cannot write conditions", signal);
       const write = (keep: boolean) =>
-        saveConditions(ask, lease, limits.leaseMs, schema.idType, writes, keep);
+        saveConditions(ask, lease, limits.leaseMs, schema.idType, writes, keep, fleet);
       const hasNews = writes.some((one) => one.transitions.length > 0);
       const saved =
         hasNews && schema.hasTransitionsTable ? await keepingTransitions(write) : await write(false);
@@ -147,18 +150,21 @@ function outcomeOf(
   return { kind: "saved", written, skipped, fenced };
 }
 
-export function createLeadership(client: PostgresClient, holder: string): Leadership {
+export function createLeadership(client: PostgresClient, holder: string, scope: string = SCOPE): Leadership {
   return {
     async acquire(signal) {
       const ask = client.writer("Cannot ask for the lease", signal);
-      return leaseAnswer(await acquireLease(ask, SCOPE, holder, limits.leaseMs));
+      return leaseAnswer(
+        await acquireLease(ask, scope, holder, limits.leaseMs, scope === SCOPE ? null : SCOPE),
+        scope,
+      );
     },
     async confirm(lease, signal) {
-      return leaseAnswer(await confirmLease(client.asker("Cannot confirm the lease", signal), lease));
+      return leaseAnswer(await confirmLease(client.asker("Cannot confirm the lease", signal), lease), scope);
     },
     async renew(lease, signal) {
       const ask = client.asker("Cannot renew the lease", signal);
-      return leaseAnswer(await renewLease(ask, lease, limits.leaseMs));
+      return leaseAnswer(await renewLease(ask, lease, limits.leaseMs), scope);
     },
     async release(lease, signal) {
       await releaseLease(client.asker("Cannot hand the lease over", signal), lease);
@@ -171,15 +177,15 @@ export function createLeadership(client: PostgresClient, holder: string): Leader
     },
     async known(signal) {
       return knownOf(
-        await readKnownWorld(client.asker("Cannot read which world is observed", signal), SCOPE),
+        await readKnownWorld(client.asker("Cannot read which world is observed", signal), scope),
       );
     },
   };
 }
 
-function leaseAnswer({ holder, epoch, mine, now, known }: LeaseRow): LeaseAnswer {
+function leaseAnswer({ holder, epoch, mine, now, known }: LeaseRow, scope: string): LeaseAnswer {
   return mine
-    ? { kind: "held", lease: { scope: SCOPE, holder, epoch }, now: instantOf(now), known: knownOf(known) }
+    ? { kind: "held", lease: { scope, holder, epoch }, now: instantOf(now), known: knownOf(known) }
     : { kind: "standby", holder, now: instantOf(now) };
 }
 

@@ -86,9 +86,11 @@ interface Recording {
 }
 
 function recording(parts: CycleParts): Recording {
-  const engineSource = recordTake(parts.engineSource, (value) => {
-    seen.engine = value;
-  });
+  const engineSource =
+    parts.engineSource &&
+    recordTake(parts.engineSource, (value) => {
+      seen.engine = value;
+    });
   const archiveSource =
     parts.archiveSource &&
     recordTake(parts.archiveSource, (value) => {

@@ -6,9 +6,10 @@ import {
   noSuspicion,
   type Suspicion,
 } from "./absence.ts";
+import { Appearances } from "./appearances.ts";
 import type { SeenByEngine, SeenInArchives } from "./compose.ts";
-import { isJsonObject } from "./conditions.ts";
 import type { Deaths } from "./deaths.ts";
+import { type FleetUnit, FleetWatch } from "./fleet.ts";
 import type { Instant } from "./instant.ts";
 import type { WorkspaceId } from "./names.ts";
 import { noOrphans, type Orphans, type ResourceKind, trackOrphans } from "./orphans.ts";
@@ -43,10 +44,14 @@ export interface CycleMemory {
   readonly held: Readonly<Record<ResourceKind, readonly WorkspaceId[]>>;
   /** Which sources are others than the table was written from. */
   readonly foreign: ForeignWorld;
+  /** Of a fleet: when resources were seen to appear; with whom a workspace is contested; the signs of the hosts. */
+  readonly appearances: Appearances;
+  readonly rivals: Map<WorkspaceId, string>;
+  readonly watch: FleetWatch;
 }
 
-export const emptyMemory = (): CycleMemory => ({
-  rows: new RowMirror(),
+export const emptyMemory = (unit?: FleetUnit): CycleMemory => ({
+  rows: new RowMirror(unit),
   wake: new WakeDebt(),
   stamps: new Turns(),
   turns: new Turns(),
@@ -57,11 +62,16 @@ export const emptyMemory = (): CycleMemory => ({
   orphans: { container: noOrphans, volume: noOrphans, archive: noOrphans },
   held: { container: [], volume: [], archive: [] },
   foreign: ownWorld,
+  appearances: new Appearances(),
+  rivals: new Map(),
+  watch: new FleetWatch(),
 });
 
 /** All that are to be observed. */
 export interface Rows {
   has(id: WorkspaceId): boolean;
+  /** Whether it holds that resource as present; in a fleet, as this host's own. */
+  holds(row: WorkspaceRow, kind: ResourceKind): boolean;
   values(): Iterable<{ readonly row: WorkspaceRow }>;
 }
 
@@ -115,7 +125,7 @@ export function believe(
     const unknown: WorkspaceId[] = [];
     let present = 0;
     for (const { row } of rows.values()) {
-      const isPresent = isJsonObject(row.conditions[kind]);
+      const isPresent = rows.holds(row, kind);
       if (isPresent) present += 1;
       if (listing.byWorkspace.has(row.id)) continue;
       if (isPresent) missing.push(row.id);

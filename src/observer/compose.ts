@@ -4,6 +4,8 @@
  * A row is written when a condition changed, on every cycle while the WC waits for an outcome, and otherwise once
  * per maximum age, each row at its own phase so that the stamps don't come all in one cycle (P10).
  */
+
+import { type FleetContext, sayAsHost, sayOfTable } from "./compose-fleet.ts";
 import {
   type ConditionKey,
   composeArchive,
@@ -18,6 +20,7 @@ import { addMs, formatInstant, type Instant, instant, parseInstant } from "./ins
 import type { WorkspaceId } from "./names.ts";
 import type {
   ArchiveSeen,
+  Claim,
   ContainerDeath,
   ContainerSeen,
   RowWrite,
@@ -52,6 +55,8 @@ export interface ComposeContext {
   readonly maxAgeMs: number;
   /** The next look comes no later than this, so a stamp that would pass the maximum age by then is due now. */
   readonly horizonMs: number;
+  /** What of the row this unit may write, where many hosts write into one table. */
+  readonly fleet?: FleetContext | undefined;
 }
 
 export interface Change extends Transition {
@@ -78,8 +83,20 @@ export function composeRow(
   const changedAt = formatInstant(context.changedAt);
   const set: { [key: string]: Json } = {};
   const observed: Record<string, string> = {};
+  const claims: Claim[] = [];
+  const { fleet } = context;
 
-  if (engine !== null && isNewer(engine.stamp, [stamps.containers, stamps.volumes], context.now)) {
+  if (fleet !== undefined) {
+    const said =
+      fleet.kind === "host"
+        ? sayAsHost(row, engine, fleet, changedAt, context.now)
+        : sayOfTable(row, fleet, changedAt, context.now);
+    for (const { claim, source, value, stamp } of said) {
+      set[claim.key] = value;
+      if (stamp !== null) observed[source] = stamp;
+      claims.push(claim);
+    }
+  } else if (engine !== null && isNewer(engine.stamp, [stamps.containers, stamps.volumes], context.now)) {
     set.container = composeContainer(row.id, engine.container, stored.container, changedAt, engine.death);
     set.volume = composeVolume(row.id, engine.volume, stored.volume, changedAt);
     observed.containers = observed.volumes = formatInstant(engine.stamp);
@@ -88,12 +105,15 @@ export function composeRow(
     set.archive = composeArchive(row.id, archives.archive, stored.archive, changedAt);
     observed.archives = formatInstant(archives.stamp);
   }
-  const drop = context.archivesConfigured
-    ? []
-    : [
-        ...(stored.archive === undefined ? [] : ["archive"]),
-        ...(stamps.archives === undefined ? [] : ["archives"]),
-      ];
+  const countsArchives = context.archivesConfigured || (fleet !== undefined && stamps.archives !== undefined);
+  // In a fleet somebody else may observe them.
+  const drop =
+    context.archivesConfigured || fleet !== undefined
+      ? []
+      : [
+          ...(stored.archive === undefined ? [] : ["archive"]),
+          ...(stamps.archives === undefined ? [] : ["archives"]),
+        ];
 
   const changes = (Object.keys(set) as ConditionKey[])
     .filter((key) => !jsonEqual(stored[key], set[key]))
@@ -109,7 +129,7 @@ export function composeRow(
   const due =
     Object.keys(observed).some((source) => isStampDue(row.id, stamps[source], context)) ||
     // Somebody edited it: what the document says of its own age is what counts.
-    (Object.keys(observed).length > 0 && row.observedAt !== oldest(stamps, {}, context.archivesConfigured));
+    (Object.keys(observed).length > 0 && row.observedAt !== oldest(stamps, {}, countsArchives));
   if (changes.length === 0 && drop.length === 0 && !due) {
     if (!row.operationInFlight || Object.keys(observed).length === 0) return null;
   }
@@ -119,8 +139,9 @@ export function composeRow(
       set,
       observed,
       drop,
-      observedAt: oldest(stamps, observed, context.archivesConfigured),
+      observedAt: oldest(stamps, observed, countsArchives),
       transitions: changes,
+      ...(fleet === undefined ? {} : { claims }),
     },
     changes,
   };
@@ -130,7 +151,7 @@ export function composeRow(
  * P3, and the reason why it is not `stamp > stored` alone: after a failover to a slower clock stored stamps lie in
  * the database's future, and must not keep the row from being written until time catches up.
  */
-function isNewer(stamp: Instant, stored: readonly (Json | undefined)[], now: Instant): boolean {
+export function isNewer(stamp: Instant, stored: readonly (Json | undefined)[], now: Instant): boolean {
   return stored.every((text) => {
     const before = parseInstant(text);
     return before === null || before <= stamp || before > now;

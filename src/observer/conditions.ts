@@ -11,7 +11,13 @@ export interface JsonObject {
   readonly [key: string]: Json | undefined;
 }
 
-export type ContainerCondition = {
+/** In a fleet a container and a volume name the host that reported them, and say so when that gives no sign any more. */
+type Hosted = {
+  readonly host?: string;
+  readonly unknown?: true;
+};
+
+export type ContainerCondition = Hosted & {
   readonly workspace_id: string;
   readonly running: boolean;
   readonly reason: string;
@@ -23,7 +29,7 @@ export type ContainerCondition = {
   readonly last_transition_at: string;
 };
 
-export type VolumeCondition = {
+export type VolumeCondition = Hosted & {
   readonly workspace_id: string;
   readonly exists: true;
   readonly reason: string;

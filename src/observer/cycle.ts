@@ -9,6 +9,7 @@ import { believe, type CycleMemory } from "./believe.ts";
 import type { CycleKind } from "./cadence.ts";
 import { withDeadline } from "./deadline.ts";
 import { forgetDeaths, isDoubtful } from "./deaths.ts";
+import { type FleetUnit, type TableSight, tableSight } from "./fleet.ts";
 import type { Instant } from "./instant.ts";
 import { keepUnchanged } from "./listing.ts";
 import type {
@@ -47,13 +48,16 @@ export interface CycleParts {
   readonly leadership: Leadership;
   readonly engine: InstanceController & VolumeProvider;
   readonly wake: WakePublisher;
-  readonly engineSource: Source<EngineListing>;
+  /** Null in a fleet's table unit, which believes what the hosts say of theirs. */
+  readonly engineSource: Source<EngineListing> | null;
   /** Both lists of the engine, of some workspaces. */
   readonly lookAt: (look: Look) => Promise<EngineListing>;
   /** Null: no archive source is configured. */
   readonly archiveSource: Source<Listing<ArchiveSeen>> | null;
   /** Which bucket it is, and under which prefix. */
   readonly archivesIdentity: string | null;
+  /** Where many hosts write into one table: which unit of a fleet this is. */
+  readonly unit?: FleetUnit | undefined;
 }
 
 export interface CyclePlan {
@@ -84,11 +88,11 @@ export async function runCycle(
   report.stamp = now;
 
   if (plan.kind === "look") {
-    parts.engineSource.want();
+    parts.engineSource?.want();
     parts.archiveSource?.want();
   }
   const listing = {
-    engine: parts.engineSource.startIfWanted(now, plan.stop, stamped.order),
+    engine: parts.engineSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
     archives: parts.archiveSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
   };
   const [loaded] = await Promise.all([
@@ -110,6 +114,12 @@ export async function runCycle(
   report.foreign = stillForeign(memory.foreign, compareWorld(known, seen), seen);
   await rememberWorld(parts, plan, newlyKnown(known, seen), report);
   const { rows, deaths, vanished } = memory;
+  const table = await readFleet(parts, plan, memory, report);
+  if (engine !== null && parts.unit?.kind === "host") {
+    parts.unit.ownership.answered(engine.value.identity);
+    memory.appearances.listed(memory.listed, engine.value, engine.stamp);
+    for (const id of memory.rivals.keys()) if (!rows.has(id)) memory.rivals.delete(id);
+  }
   if (engine !== null) for (const ids of [vanished.container, vanished.volume]) ids.clear();
   const world = believe(
     rows,
@@ -123,7 +133,7 @@ export async function runCycle(
   );
   report.believed(world);
 
-  const sight = { engine: engine?.value ?? null, archives: archives?.value ?? null };
+  const sight = { engine: engine?.value ?? null, archives: archives?.value ?? null, table };
   const due = { now, maxAgeMs: parts.config.maxAgeMs, horizonMs: plan.horizonMs };
   const doubtful = new Set([...deaths.values()].filter(isDoubtful).map(({ workspaceId }) => workspaceId));
   const unsettled = [...rows.values()].filter(
@@ -133,7 +143,7 @@ export async function runCycle(
     await explainDeaths(parts, plan, unsettled, world, deaths, report);
     forgetDeaths(deaths, engine.value.containers.byWorkspace.values(), parts.clock.monotonicMs());
   }
-  await writeRows(parts, plan, stamped, unsettled, world, memory, report);
+  await writeRows(parts, plan, stamped, unsettled, world, memory, report, table);
   return report.done();
 }
 
@@ -180,6 +190,32 @@ async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, {
   } finally {
     rows.end(reading);
   }
+}
+
+/** What the hosts of a fleet say, read after the rows: a look that is complete by then has read them too. */
+async function readFleet(
+  { clock, config, unit }: CycleParts,
+  plan: CyclePlan,
+  { rows, watch }: CycleMemory,
+  report: ReportBuilder,
+): Promise<TableSight | null> {
+  if (unit?.kind !== "table") return null;
+  const reading = await report.stage("load", () =>
+    withDeadline(
+      clock,
+      config.writeTimeoutMs,
+      "Cannot read the signs of the hosts",
+      (signal) => unit.registry.read(signal),
+      plan.stop,
+    ),
+  );
+  if (reading === null) {
+    watch.interrupted();
+    return null;
+  }
+  const lost = watch.read(reading, rows.owners(), clock.monotonicMs(), unit.lostAfterMs);
+  rows.readBy(reading.now);
+  return tableSight(reading, lost, rows);
 }
 
 /** A source that did not answer this time is what it was. */

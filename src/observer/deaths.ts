@@ -8,6 +8,7 @@
 import { isJsonObject } from "./conditions.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
+import { isUnknown } from "./ownership.ts";
 import type { ContainerDeath, ContainerSeen, InstanceController, WorkspaceRow } from "./ports.ts";
 
 export interface KnownDeath extends ContainerDeath {
@@ -32,7 +33,9 @@ export function hasNewlyDied(row: WorkspaceRow, seen: ContainerSeen): boolean {
     isJsonObject(container) &&
     container.container_id === seen.containerId &&
     container.exit_code === seen.exitCode &&
-    container.running === false
+    container.running === false &&
+    // What was known of its end went with the mark.
+    !isUnknown(container)
   );
 }
 

@@ -33,6 +33,7 @@ export interface Glanced {
 /** Whether the last whole look leaves nothing to doubt. */
 export function mayGlance({ engineSource }: CycleParts, memory: CycleMemory): boolean {
   return (
+    engineSource !== null &&
     memory.listed.container !== null &&
     engineSource.health.consecutiveFailures === 0 &&
     memory.foreign.engine === null &&
@@ -67,6 +68,7 @@ export async function runGlance(
   if (compareWorld(stamped.known, { engine: seen.identity, archives: null }).engine !== null)
     return done(false);
 
+  memory.appearances.glanced(target.ids, memory.listed, seen, stamped.now);
   const vanished = vanishedOf(parts, memory, rows, seen);
   const believed = rows.filter(({ row }) => !vanished.doubted.has(row.id));
   const pair = (id: WorkspaceId) => ({
@@ -163,7 +165,7 @@ function vanishedOf(
   const vanished = { container: [] as WorkspaceId[], volume: [] as WorkspaceId[] };
   for (const kind of KINDS) {
     for (const { row } of rows) {
-      const isMissing = isJsonObject(row.conditions[kind]) && !listings[kind].byWorkspace.has(row.id);
+      const isMissing = memory.rows.holds(row, kind) && !listings[kind].byWorkspace.has(row.id);
       if (isMissing) vanished[kind].push(row.id);
     }
     const all = new Set([...memory.vanished[kind], ...vanished[kind]]);

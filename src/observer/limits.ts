@@ -54,6 +54,8 @@ export const limits = {
   databaseRetryMs: 500,
   /** Orphans named in status and logs; the rest is counted. */
   orphansNamed: 100,
+  /** Rows that a look in a fleet could not write, and that it names; with more it proves nothing to the others. */
+  leftOutNamed: 200,
   /** Workspaces named in a report; the rest is counted. */
   changesNamed: 1_000,
   /**

@@ -31,6 +31,7 @@ import { LeaseKeeper } from "./lease-keeper.ts";
 import { limits } from "./limits.ts";
 import { Link } from "./link.ts";
 import {
+  type CompleteLook,
   type HintListener,
   type HintSource,
   type Lease,
@@ -55,15 +56,16 @@ export interface LoopParts {
   readonly onReport?: (report: CycleReport) => void;
   /** A cycle, a stand-by check or a try to prepare came to its end, whatever it found; the view shows it. */
   readonly onProgress?: () => void;
-  /** What this instance says of itself in `observer_status`. */
-  readonly describe: (view: ObserverView) => JsonObject;
+  /** What this instance says of itself in `observer_status`; null: nothing, another loop does. */
+  readonly describe: ((view: ObserverView) => JsonObject) | null;
 }
 
 const TOTAL_OF = { look: "looks", delivery: "deliveries", glance: "glances" } as const;
 
 export class Loop {
   #cadence: Cadence = initialCadence;
-  #memory: CycleMemory = emptyMemory();
+  #memory: CycleMemory;
+  #complete: CompleteLook | null = null;
   #progressMs: number | null = null;
   #lastCommitMs: number | null = null;
   #lastCycle: CycleReport | null = null;
@@ -94,6 +96,7 @@ export class Loop {
   constructor(private readonly parts: LoopParts) {
     const { log } = parts;
     const { clock } = parts.cycle;
+    this.#memory = emptyMemory(parts.cycle.unit);
     this.#startedMs = clock.monotonicMs();
     this.#cycleLog = new CycleLog(log, clock);
     this.#links = {
@@ -178,20 +181,24 @@ export class Loop {
   }
 
   async #standBy(stop: AbortSignal): Promise<void> {
-    const { engineSource, archiveSource, clock } = this.parts.cycle;
+    const { engineSource, archiveSource, clock, unit } = this.parts.cycle;
     if (await this.#keeper.ask(stop)) {
       this.#cadence = initialCadence;
       // What an earlier term remembered may be long out of date; the table is what counts. Whoever led before may
       // have committed and died before it could say so.
-      this.#memory = emptyMemory();
+      this.#memory = emptyMemory(unit);
+      this.#complete = null;
       this.#memory.wake.owe();
-      engineSource.forget();
+      engineSource?.forget();
       archiveSource?.forget();
       return;
     }
     if (stop.aborted) return;
     // What it knew when it led says nothing of the table that somebody else writes now.
-    if (this.#keeper.role === "standby") this.#memory = emptyMemory();
+    if (this.#keeper.role === "standby") {
+      this.#memory = emptyMemory(unit);
+      this.#complete = null;
+    }
     this.#progressMs = clock.monotonicMs();
     this.parts.onProgress?.();
     this.#reportStatus();
@@ -223,6 +230,7 @@ export class Loop {
     const nowMs = cycle.clock.monotonicMs();
     this.#memory = report.memory;
     this.#lastCycle = report;
+    this.#complete = report.complete ?? this.#complete;
     this.#progressMs = nowMs;
     this.#count(report);
     // A save renews it.
@@ -247,6 +255,7 @@ export class Loop {
     if (databaseFault !== undefined) {
       // It may be another server by the next time, or have lost its last commits.
       this.#memory.rows.distrust();
+      this.#memory.watch.interrupted();
       await this.#sleep(limits.databaseRetryMs, stop);
       this.#cadence = onReconnect(this.#cadence);
     } else if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
@@ -332,7 +341,7 @@ export class Loop {
       onUp: () => {
         this.#links[name].up();
         if (name === "channel") return look(onReconnect(this.#cadence));
-        engineSource.retryNow();
+        engineSource?.retryNow();
         look(onEventsReconnect(this.#cadence, clock.monotonicMs()));
       },
       onDown: (cause) => this.#links[name].down(cause),
@@ -343,12 +352,14 @@ export class Loop {
   #reportStatus(): void {
     const { clock, config, store } = this.parts.cycle;
     const nowMs = clock.monotonicMs();
+    const { describe } = this.parts;
+    if (describe === null) return;
     const due = this.#keeper.lease !== null || nowMs - this.#reportedMs >= limits.standbyReportMs;
     if (this.#reporting || !due || this.#links.database.health.up === false) return;
     this.#reporting = true;
     this.#reportedMs = nowMs;
     void withDeadline(clock, config.writeTimeoutMs, "Cannot write observer_status", (signal) =>
-      store.report(this.parts.describe(this.view()), signal),
+      store.report(describe(this.view()), signal),
     )
       .catch((cause) => {
         this.parts.log.debug("status.failed", "observer_status could not be written", { error: cause });
@@ -398,7 +409,7 @@ export class Loop {
             ? null
             : Math.max(0, nextCycle(this.#cadence, nowMs, this.parts.cadence).atMs - nowMs),
       },
-      sources: { engine: engineSource.health, archives: archiveSource?.health ?? null },
+      sources: { engine: engineSource?.health ?? null, archives: archiveSource?.health ?? null },
       links: {
         database: this.#links.database.health,
         channel: this.#links.channel.health,
@@ -414,6 +425,9 @@ export class Loop {
       foreign: this.#memory.foreign,
       deaths: [...this.#memory.deaths.values()],
       held: this.#memory.held,
+      complete: this.#complete,
+      rivals: this.#memory.rivals,
+      watch: this.#memory.watch,
     };
   }
 }

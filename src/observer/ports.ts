@@ -155,6 +155,35 @@ export interface RowWrite {
   readonly observedAt: Instant | null;
   /** What this write changes: kept by the same commit, where the database has a place for it. */
   readonly transitions: readonly Transition[];
+  /** In a fleet: all of these have to hold of the row as it is when it is locked, or it is left alone. */
+  readonly claims?: readonly Claim[];
+}
+
+/** Why a key of a row may be written, where many hosts write into one table: ownership.ts, ADR 14. */
+export type Claim = PresenceClaim | AbsenceClaim | TableClaim<"unclaimed"> | TableClaim<"lost">;
+
+interface Claiming {
+  readonly key: "container" | "volume";
+  /** Of the claimant; of a lost one where that is marked; empty for what no host claims. */
+  readonly host: string;
+}
+export interface PresenceClaim extends Claiming {
+  readonly kind: "present";
+  readonly running: boolean;
+  /** When the host saw the resource appear, as a stamp; null: it was there at its first look. */
+  readonly since: string | null;
+  /** Of a volume: the same write claims the container. */
+  readonly withContainer: boolean;
+}
+export interface AbsenceClaim extends Claiming {
+  readonly kind: "absent";
+  /** What no host is named for was written from this very Engine. */
+  readonly adopts: boolean;
+}
+/** Of the table's unit: holds while the key's stored stamp is this one. */
+export interface TableClaim<Kind extends "unclaimed" | "lost"> extends Claiming {
+  readonly kind: Kind;
+  readonly stamp: string | null;
 }
 
 export type SaveOutcome =
@@ -163,7 +192,7 @@ export type SaveOutcome =
       readonly written: ReadonlySet<WorkspaceId>;
       /** Locked by somebody else, or gone: retried with the next look (P11). */
       readonly skipped: readonly WorkspaceId[];
-      /** The row already holds a newer observation (P3). */
+      /** The row already holds a newer observation (P3), or a claim doesn't hold. */
       readonly fenced: readonly WorkspaceId[];
     }
   /** The lease belongs to somebody else by now: nothing was written. */
@@ -243,6 +272,40 @@ export interface Leadership {
   now(signal: AbortSignal): Promise<Instant>;
   /** The known world, for who has no lease. */
   known(signal: AbortSignal): Promise<KnownWorld>;
+}
+
+/** What the hosts of a fleet say of themselves. */
+export interface FleetRegistry {
+  read(signal: AbortSignal): Promise<FleetReading>;
+}
+
+export interface FleetReading {
+  /** The database's clock. */
+  readonly now: Instant;
+  readonly hosts: readonly HostSign[];
+  /** A single observer, not of a fleet, leads on this table: nothing of it is the fleet's. */
+  readonly isSingleLed: boolean;
+}
+
+/** A registered host. */
+export interface HostSign {
+  readonly host: string;
+  /** When one of its observers last wrote its row of observer_status; null: none did. */
+  readonly seenAt: Instant | null;
+  /** Who holds its lease. */
+  readonly leader: string | null;
+  /** Of the leader: its last whole look of which everything was committed. */
+  readonly complete: CompleteLook | null;
+  /** What it counts as its own. */
+  readonly counts: { readonly containers: number | null; readonly volumes: number | null };
+}
+
+/** A whole listing of an engine was taken in, and what it showed is committed. */
+export interface CompleteLook {
+  /** The database's clock before the listing. */
+  readonly stamp: Instant;
+  /** But for these rows, which could not be written. */
+  readonly except: readonly WorkspaceId[];
 }
 
 /** What an event is about. What it says of that is ignored: it only tells where to look. */

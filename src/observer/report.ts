@@ -4,8 +4,9 @@ import type { BelievedWorld, CycleMemory, OrphanChange } from "./believe.ts";
 import type { CycleKind } from "./cadence.ts";
 import type { Change, ComposedRow } from "./compose.ts";
 import type { Instant } from "./instant.ts";
+import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
-import type { ArchiveSeen, Clock, Listing, RowWrite, SaveOutcome } from "./ports.ts";
+import type { ArchiveSeen, Clock, CompleteLook, Listing, RowWrite, SaveOutcome } from "./ports.ts";
 import type { Observation } from "./source.ts";
 import type { ForeignWorld } from "./world.ts";
 
@@ -49,6 +50,8 @@ export interface CycleReport {
   readonly operationInFlight: boolean | null;
   readonly leaseLost: boolean;
   readonly woke: boolean;
+  /** Null: not all that the engine showed is committed. */
+  readonly complete: CompleteLook | null;
   /** What failed on the way; the sources' own failures are in their health. */
   readonly failures: readonly { readonly stage: Stage; readonly cause: unknown }[];
   readonly memory: CycleMemory;
@@ -59,6 +62,8 @@ export class ReportBuilder {
   stamp: Instant | null = null;
   lostLease = false;
   moving = 0;
+  /** Something was left unwritten, since a save of unknown outcome may still come. */
+  isBarred = false;
   foreign: ForeignWorld;
   readonly #repaired = new Set<WorkspaceId>();
   readonly #startedMs: number;
@@ -76,6 +81,7 @@ export class ReportBuilder {
   #skipped = 0;
   #fenced = 0;
   #woke = false;
+  readonly #leftOut: WorkspaceId[] = [];
 
   constructor(
     private readonly clock: Clock,
@@ -124,6 +130,7 @@ export class ReportBuilder {
     }
     this.#skipped += outcome.skipped.length;
     this.#fenced += outcome.fenced.length;
+    this.leftOut([...outcome.skipped, ...outcome.fenced]);
     const written = composed.filter(({ write }) => outcome.written.has(write.id));
     this.#count(written);
     const { rows, wake } = this.before;
@@ -143,6 +150,26 @@ export class ReportBuilder {
       this.#changes.push(...changes.slice(0, room));
       this.#unnamedChanges += Math.max(0, changes.length - room);
     }
+  }
+
+  /** What was seen of these is not written. */
+  leftOut(ids: readonly WorkspaceId[]) {
+    this.#leftOut.push(...ids);
+  }
+
+  /** A whole look of which everything is committed, or nearly: the few rows that it could not write are named. */
+  #complete(held: CycleMemory["held"]): CompleteLook | null {
+    const isWhole =
+      this.#engine !== null &&
+      this.#isLoaded &&
+      this.kind !== "glance" &&
+      this.foreign.engine === null &&
+      held.container.length + held.volume.length === 0 &&
+      !this.lostLease &&
+      !this.isBarred &&
+      !this.#failures.some(({ stage }) => stage !== "wake" && stage !== "inspect") &&
+      this.#leftOut.length <= limits.leftOutNamed;
+    return isWhole && this.#engine !== null ? { stamp: this.#engine.stamp, except: this.#leftOut } : null;
   }
 
   /**
@@ -213,6 +240,7 @@ export class ReportBuilder {
       operationInFlight: this.#isLoaded ? this.before.rows.operationInFlight : null,
       leaseLost: this.lostLease,
       woke: this.#woke,
+      complete: this.#complete(held),
       failures: this.#failures,
       memory: {
         ...this.before,

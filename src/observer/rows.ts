@@ -8,9 +8,11 @@
  */
 import type { ComposedRow } from "./compose.ts";
 import { type ConditionKey, isJsonObject, type JsonObject, jsonEqual } from "./conditions.ts";
+import { type FleetUnit, unclaimedOf } from "./fleet.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
+import { HOSTED_KEYS, hostOf, isUnknown } from "./ownership.ts";
 import type {
   ArchiveSeen,
   ContainerSeen,
@@ -44,6 +46,8 @@ export interface MirroredRow {
   archives: SettledArchive | null;
   /** Of the newest engine listing that it was composed of. */
   engineOrder: number;
+  /** In a fleet's table unit: the database's clock when it had been read without these claims; null: not yet. */
+  unclaimedSince: Instant | null;
 }
 
 /** A reading under way. */
@@ -65,6 +69,9 @@ export class RowMirror {
   /** When all of it is read again, whatever the cursor tells. */
   #completeAtMs = Number.NEGATIVE_INFINITY;
 
+  /** @param unit of a fleet; without one every resource of the table is one's own */
+  constructor(private readonly unit?: FleetUnit) {}
+
   get size(): number {
     return this.#rows.size;
   }
@@ -75,11 +82,34 @@ export class RowMirror {
     return false;
   }
 
-  /** How many rows hold that resource as present. */
+  /** Whether the row holds that resource as present, as this one's own to judge. */
+  holds({ conditions }: WorkspaceRow, kind: ConditionKey): boolean {
+    return this.unit?.kind === "host"
+      ? this.unit.ownership.isMine(conditions[kind])
+      : isJsonObject(conditions[kind]);
+  }
+
+  /** How many rows do. */
   presentCount(kind: ConditionKey): number {
     let count = 0;
-    for (const { row } of this.#rows.values()) if (isJsonObject(row.conditions[kind])) count += 1;
+    for (const { row } of this.#rows.values()) if (this.holds(row, kind)) count += 1;
     return count;
+  }
+
+  /** The hosts that rows name. */
+  owners(): Set<string> {
+    const owners = new Set<string>();
+    for (const { row } of this.#rows.values())
+      for (const key of HOSTED_KEYS) {
+        const host = hostOf(row.conditions[key]);
+        if (host !== null) owners.add(host);
+      }
+    return owners;
+  }
+
+  /** What has been read up to now was so at this time or earlier. */
+  readBy(now: Instant): void {
+    for (const mirrored of this.#rows.values()) mirrored.unclaimedSince ??= now;
   }
 
   has(id: WorkspaceId): boolean {
@@ -145,10 +175,14 @@ export class RowMirror {
           engine: null,
           archives: null,
           engineOrder: 0,
+          unclaimedSince: null,
         });
       } else if (!overtaken.has(row.id) && !doubted.has(row.id)) {
         known.expected ??= row;
         if (isSame(known.row, row)) continue;
+        const isTable = this.unit?.kind === "table";
+        if (isTable && unclaimedOf(known.row.conditions) !== unclaimedOf(row.conditions))
+          known.unclaimedSince = null;
         known.row = row;
         known.engine = known.archives = null;
       }
@@ -167,8 +201,10 @@ export class RowMirror {
     const { row, expected } = known;
     const isEdited =
       expected !== null &&
-      (isMoved(row.observedAt, expected.observedAt) ||
-        (changes.length > 0 && !isSameWorld(row.conditions, expected.conditions)));
+      (this.unit === undefined
+        ? isMoved(row.observedAt, expected.observedAt) ||
+          (changes.length > 0 && !isSameWorld(row.conditions, expected.conditions))
+        : Object.keys(write.set).some((key) => this.#isEditedOwn(key as ConditionKey, row, expected)));
     known.row = known.expected = {
       ...row,
       conditions: merged(row.conditions, write),
@@ -177,6 +213,17 @@ export class RowMirror {
     known.engine = known.archives = null;
     known.engineOrder = order ?? known.engineOrder;
     return isEdited;
+  }
+
+  /** In a fleet other hosts write as well, and the table's unit marks what is lost: none of that is an edit. */
+  #isEditedOwn(key: ConditionKey, row: WorkspaceRow, expected: WorkspaceRow): boolean {
+    return (
+      this.holds(row, key) &&
+      this.holds(expected, key) &&
+      !isUnknown(row.conditions[key]) &&
+      !isUnknown(expected.conditions[key]) &&
+      !jsonEqual(row.conditions[key], expected.conditions[key])
+    );
   }
 
   /** Whether it was written, or by whom, is not known: what is read next of them is taken as it is. */

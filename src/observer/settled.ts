@@ -5,7 +5,9 @@
 import type { EngineListing } from "./absence.ts";
 import { type ComposeContext, type SeenByEngine, type SeenInArchives, stampDueAt } from "./compose.ts";
 import { isJsonObject } from "./conditions.ts";
+import type { TableSight } from "./fleet.ts";
 import { type Instant, parseInstant } from "./instant.ts";
+import { HOSTED_KEYS, hostOf, isUnknown, SOURCE_OF } from "./ownership.ts";
 import type { ArchiveSeen, Listing } from "./ports.ts";
 import type { MirroredRow, Period } from "./rows.ts";
 
@@ -13,13 +15,17 @@ import type { MirroredRow, Period } from "./rows.ts";
 export interface Sight {
   readonly engine: EngineListing | null;
   readonly archives: Listing<ArchiveSeen> | null;
+  /** In a fleet's table unit. */
+  readonly table?: TableSight | null;
 }
 
 type Due = Pick<ComposeContext, "now" | "maxAgeMs" | "horizonMs">;
 
-export function isSettled({ row, engine, archives }: MirroredRow, sight: Sight, due: Due): boolean {
+export function isSettled(mirrored: MirroredRow, sight: Sight, due: Due): boolean {
+  const { row, engine, archives } = mirrored;
   const { id, operationInFlight } = row;
   if (operationInFlight) return false;
+  if (sight.table && isTablesToWrite(mirrored, sight.table, due)) return false;
   if (sight.engine !== null) {
     const { containers, volumes } = sight.engine;
     if (engine === null || !lasts(engine, due)) return false;
@@ -36,6 +42,20 @@ export function isSettled({ row, engine, archives }: MirroredRow, sight: Sight, 
 const lasts = ({ from, until, horizonMs }: Period, due: Due): boolean =>
   from <= due.now && due.now < until && horizonMs === due.horizonMs;
 
+/** A host is lost, or what no host claims can be proven absent where that is not known yet or has to be renewed. */
+function isTablesToWrite({ row: { id, conditions } }: MirroredRow, table: TableSight, due: Due): boolean {
+  const stamps = isJsonObject(conditions.observed) ? conditions.observed : {};
+  return HOSTED_KEYS.some((key) => {
+    const stored = conditions[key];
+    if (isJsonObject(stored)) {
+      const host = hostOf(stored);
+      return host !== null && !isUnknown(stored) && table.isLost(host);
+    }
+    const isDue = stored === undefined || due.now >= stampDueAt(id, stamps[SOURCE_OF[key]], due);
+    return isDue && table.absentSince(id) !== null;
+  });
+}
+
 /**
  * It was composed out of these, and nothing had to be written. What was not believed is null here: it settles nothing.
  */
@@ -43,7 +63,7 @@ export function settle(
   mirrored: MirroredRow,
   engine: SeenByEngine | null,
   archives: SeenInArchives | null,
-  due: Due,
+  due: Due & Pick<ComposeContext, "fleet">,
 ): void {
   const { id, conditions } = mirrored.row;
   const stamps = isJsonObject(conditions.observed) ? conditions.observed : {};
@@ -52,12 +72,17 @@ export function settle(
     until: Math.min(...sources.map((source) => stampDueAt(id, stamps[source], due))) as Instant,
     horizonMs: due.horizonMs,
   });
+  // In a fleet only what is this host's own is for it to renew.
+  const { fleet } = due;
+  const renewed = HOSTED_KEYS.filter(
+    (key) => fleet?.kind !== "host" || fleet.ownership.isMine(conditions[key]),
+  );
   if (engine !== null) {
     mirrored.engineOrder = engine.order ?? mirrored.engineOrder;
     mirrored.engine = {
       container: engine.container,
       volume: engine.volume,
-      ...period("containers", "volumes"),
+      ...period(...renewed.map((key) => SOURCE_OF[key])),
     };
   }
   if (archives !== null) mirrored.archives = { archive: archives.archive, ...period("archives") };

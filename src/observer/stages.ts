@@ -9,9 +9,11 @@ import {
   type SeenByEngine,
   type SeenInArchives,
 } from "./compose.ts";
+import { contestedWith, type FleetContext } from "./compose-fleet.ts";
 import type { CycleParts, CyclePlan } from "./cycle.ts";
 import { withDeadline } from "./deadline.ts";
 import { type Deaths, hasNewlyDied, isDoubtful, learnDeaths, rememberDeaths } from "./deaths.ts";
+import type { TableSight } from "./fleet.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
 import type { WorkspaceId } from "./names.ts";
@@ -121,13 +123,16 @@ export async function writeRows(
   believed: Believed,
   memory: CycleMemory,
   report: ReportBuilder,
+  table: TableSight | null = null,
 ): Promise<void> {
+  const fleet = fleetContext(parts, memory, table);
   const context = (): ComposeContext => ({
     now,
     changedAt: elapsedSince(now, readAtMs, parts.clock.monotonicMs()),
     archivesConfigured: parts.archiveSource !== null,
     maxAgeMs: parts.config.maxAgeMs,
     horizonMs: plan.horizonMs,
+    fleet,
   });
   const suspects = new Map<WorkspaceId, { readonly mirrored: MirroredRow; readonly pair: SeenByEngine }>();
   const { deaths, turns, wake } = memory;
@@ -148,6 +153,7 @@ export async function writeRows(
 
   const settled = await report.stage("again", () => secondLook(parts, plan, suspects));
   report.moving = suspects.size - (settled?.size ?? 0);
+  report.leftOut([...suspects.keys()].filter((id) => settled?.has(id) !== true));
   const suspicious = [...suspects.values()].map(({ mirrored }) => mirrored);
   await composeAndSave(suspicious, ({ row: { id } }) => {
     const pair = settled?.get(id);
@@ -168,9 +174,23 @@ export async function writeRows(
     if (some.length === 0 || report.lostLease) return;
     return turns.take(async () => {
       // A save of somebody else may still come: nobody knows what to compare with.
-      if (!wake.isUnsettled) await saveRows(parts, plan, composeRows(some, context(), seenOf, left), report);
+      if (wake.isUnsettled) report.isBarred = true;
+      else await saveRows(parts, plan, composeRows(some, context(), seenOf, memory.rivals, left), report);
     });
   }
+}
+
+function fleetContext(
+  { unit }: CycleParts,
+  { appearances }: CycleMemory,
+  table: TableSight | null,
+): FleetContext | undefined {
+  if (unit?.kind === "host") {
+    const { ownership } = unit;
+    return { kind: "host", ownership, appearedAt: (key, id) => appearances.at(key, id) };
+  }
+  if (unit === undefined) return undefined;
+  return { kind: "table", sight: table ?? { isLost: () => false, absentSince: () => null } };
 }
 
 type SeenOf = (
@@ -189,6 +209,7 @@ function* composeRows(
   rows: readonly MirroredRow[],
   context: ComposeContext,
   seenOf: SeenOf,
+  rivals: CycleMemory["rivals"],
   left?: MirroredRow[],
 ): Generator<readonly ComposedRow[]> {
   // A small one first: of a whole table that is written for the first time something is there soon.
@@ -200,6 +221,11 @@ function* composeRows(
     // P3: what was listed before what the row holds is older, even where the database's clock went back in between.
     const isOvertaken = (seen.pair?.order ?? Number.POSITIVE_INFINITY) < mirrored.engineOrder;
     const pair = isOvertaken ? null : seen.pair;
+    if (pair !== null && context.fleet?.kind === "host") {
+      const rival = contestedWith(mirrored.row, pair, context.fleet.ownership);
+      if (rival === null) rivals.delete(mirrored.row.id);
+      else rivals.set(mirrored.row.id, rival);
+    }
     const result = composeRow(mirrored.row, pair, seen.archive, context);
     if (result === null) settle(mirrored, pair, seen.archive, context);
     else if (left !== undefined && result.changes.length === 0) left.push(mirrored);

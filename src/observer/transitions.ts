@@ -1,6 +1,7 @@
 /** A condition that changed, as a fact: what it was, what it is, and what explains it. People search for these later. */
 import { type Condition, type ConditionKey, isJsonObject, type Json, type JsonObject } from "./conditions.ts";
 import { ageMs, type Instant, parseInstant, parseRfc3339 } from "./instant.ts";
+import { hostOf } from "./ownership.ts";
 import type { ContainerDeath, Summary } from "./ports.ts";
 
 /** What of a condition explains it to whoever reads the transition later. */
@@ -33,9 +34,12 @@ export function detailsOf(
 ): JsonObject {
   if (!isJsonObject(fresh)) {
     const was = isJsonObject(stored) ? stored[IDENTITY[key]] : undefined;
-    return typeof was === "string" ? { [IDENTITY[key]]: was } : {};
+    return { ...(typeof was === "string" ? { [IDENTITY[key]]: was } : {}), ...hostDetails(stored) };
   }
-  const told = Object.fromEntries(TELLING[key].map((field) => [field, fresh[field]]));
+  const told: JsonObject = {
+    ...Object.fromEntries(TELLING[key].map((field) => [field, fresh[field]])),
+    ...hostDetails(fresh),
+  };
   if (key !== "container") return told;
   if (death === undefined) return restarts ? { ...told, restart_count: restarts } : told;
   return {
@@ -45,6 +49,12 @@ export function detailsOf(
     finished_at: death.finishedAt,
     restart_count: death.restartCount,
   };
+}
+
+/** Where many hosts write into one table, which of them has it, or had it. */
+function hostDetails(condition: Json | undefined): JsonObject {
+  const host = hostOf(condition);
+  return host === null ? {} : { host };
 }
 
 /**

@@ -1,9 +1,10 @@
 /** What the status endpoint, metrics and `observer_status` may know of the running loop: plain values, no secrets. */
 import type { KnownDeath } from "./deaths.ts";
+import type { FleetWatch } from "./fleet.ts";
 import type { GivenUp } from "./glances.ts";
 import type { WorkspaceId } from "./names.ts";
 import type { ResourceKind } from "./orphans.ts";
-import type { WorkspaceRow } from "./ports.ts";
+import type { CompleteLook, WorkspaceRow } from "./ports.ts";
 import type { CycleReport } from "./report.ts";
 import type { SourceHealth, SourceName } from "./source.ts";
 import type { ForeignWorld } from "./world.ts";
@@ -64,6 +65,12 @@ export interface ObserverView {
   /** Why containers exited, the latest last; kept for a while after they are gone. */
   readonly deaths: readonly KnownDeath[];
   readonly held: Readonly<Record<ResourceKind, readonly string[]>>;
+  /** Of a host in a fleet: its last whole look of which everything was committed. */
+  readonly complete?: CompleteLook | null;
+  /** Of a host in a fleet: workspaces that another host's word stands for, by that host. */
+  readonly rivals?: ReadonlyMap<WorkspaceId, string>;
+  /** Of a fleet's table unit: what the hosts said last, and which of them are lost. */
+  readonly watch?: Pick<FleetWatch, "reading" | "lost">;
 }
 
 /** A row that is observed, as it was last read or written. The holder stays the same while its row is replaced. */

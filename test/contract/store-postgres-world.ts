@@ -17,6 +17,7 @@ export function worldOf(database: Database): StoreWorld {
   return {
     store: database.store,
     leadership: database.leadership,
+    fleet: database.fleet,
     async add(...rows) {
       const records = rows.map((row) => ({ operation: "NONE", deleted: false, conditions: {}, ...row }));
       await beside`

@@ -6,6 +6,7 @@ import { Timeline } from "../simulation/clock.ts";
 import { FakeDatabase } from "../simulation/database.ts";
 import { drawRates, type FaultRates } from "../simulation/faults.ts";
 import { Network } from "../simulation/network.ts";
+import { deadline } from "./engine-support.ts";
 import { storeContract } from "./store.ts";
 import { id, type StoreWorld } from "./store-support.ts";
 
@@ -55,7 +56,15 @@ storeContract("the simulated database", async (): Promise<StoreWorld> => {
   };
   return {
     store: driven(database.store(caller("store"))),
-    leadership: (holder) => driven(database.leadership(caller(holder))),
+    leadership: (holder, scope) => driven(database.leadership(caller(holder), scope)),
+    fleet: {
+      store: (archivesConfigured, instance = "observer-1") =>
+        driven(database.store(caller(instance), { archivesConfigured })),
+      read: () => driven({ read: () => database.readFleet(caller("reader"), deadline()) }).read(),
+      async forget(host) {
+        database.forgetHost(host);
+      },
+    },
     async add(...rows) {
       for (const { id: workspace, operation = "NONE", deleted = false, conditions = {} } of rows) {
         database.rows.set(id(workspace), {

@@ -10,11 +10,19 @@ import {
   type TransitionsOptions,
 } from "../../src/adapters/postgres.ts";
 import { PostgresClient, type PostgresOptions } from "../../src/adapters/postgres-client.ts";
+import { forgetHost, readFleet } from "../../src/adapters/postgres-fleet.ts";
 import { schemaDdl } from "../../src/adapters/postgres-schema.ts";
 import type { JsonObject } from "../../src/observer/conditions.ts";
 import type { Instant } from "../../src/observer/instant.ts";
 import type { WorkspaceId } from "../../src/observer/names.ts";
-import type { ConditionsStore, Leadership, Lease, RowWrite, WorkspaceRow } from "../../src/observer/ports.ts";
+import type {
+  ConditionsStore,
+  FleetReading,
+  Leadership,
+  Lease,
+  RowWrite,
+  WorkspaceRow,
+} from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
 
 export const id = (text: string): WorkspaceId => text as WorkspaceId;
@@ -42,7 +50,8 @@ export async function held(leadership: Leadership, signal: AbortSignal): Promise
 /** What the tests do to a store from outside. */
 export interface StoreWorld {
   readonly store: ConditionsStore;
-  leadership(holder: string): Leadership;
+  leadership(holder: string, scope?: string): Leadership;
+  readonly fleet: FleetWorld;
   add(...rows: readonly NewRow[]): Promise<void>;
   edit(workspace: string, changes: Partial<Omit<NewRow, "id">>): Promise<void>;
   remove(workspace: string): Promise<void>;
@@ -57,6 +66,14 @@ export interface StoreWorld {
   /** What is kept of what changed, the oldest first; times as text, so that they compare. */
   transitions(): Promise<readonly KeptTransition[]>;
   close(): Promise<void>;
+}
+
+/** What a member of a fleet has in addition. */
+export interface FleetWorld {
+  /** That is held to its claims, and counts archives or doesn't. */
+  store(archivesConfigured: boolean, instance?: string): ConditionsStore;
+  read(): Promise<FleetReading>;
+  forget(host: string): Promise<void>;
 }
 
 export interface KeptTransition {
@@ -84,7 +101,8 @@ export interface Database {
   readonly store: ConditionsStore;
   /** Another store, on what verifySchema() found. */
   storeOn(schema: PostgresStoreOptions["schema"], transitions?: Partial<TransitionsOptions>): ConditionsStore;
-  leadership(holder: string): Leadership;
+  leadership(holder: string, scope?: string): Leadership;
+  readonly fleet: FleetWorld;
   /** Superuser's session of its own, closed with the database. */
   readonly beside: postgres.Sql;
   /** Further sessions, closed with the database. */
@@ -109,6 +127,8 @@ export const keepTransitions: TransitionsOptions = {
     throw new Error("transitions can't be kept", { cause });
   },
 };
+
+const ALL_THERE = { idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true };
 
 let databases = 0;
 
@@ -136,9 +156,23 @@ export async function openDatabase(server: Postgres, settings: DatabaseSettings 
     name,
     options,
     client,
-    store: storeOn({ idType: "text", tellsChanges: true, hasStatusTable: true, hasTransitionsTable: true }),
+    store: storeOn(ALL_THERE),
     storeOn,
-    leadership: (holder) => createLeadership(client, holder),
+    leadership: (holder, scope) => createLeadership(client, holder, scope),
+    fleet: {
+      store: (archivesConfigured, instance = "observer-1") =>
+        createConditionsStore({
+          client,
+          instance,
+          schema: ALL_THERE,
+          transitions: keepTransitions,
+          fleet: { archivesConfigured },
+        }),
+      read: () => readFleet(client.asker("Cannot read the fleet", deadline())),
+      async forget(host) {
+        await forgetHost(client.writer("Cannot forget", deadline()), host, "text", "operator", true);
+      },
+    },
     beside: session(),
     session,
     async close() {

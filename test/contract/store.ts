@@ -9,6 +9,7 @@ import { limits } from "../../src/observer/limits.ts";
 import type { Lease, RowWrite } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
 import { changesContract } from "./store-changes.ts";
+import { fleetContract } from "./store-fleet.ts";
 import { leadershipContract } from "./store-leadership.ts";
 import { id, loadAll, type StoreWorld, write } from "./store-support.ts";
 import { transitionsContract } from "./store-transitions.ts";
@@ -319,6 +320,7 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
   });
 
   changesContract(name, inWorld);
+  fleetContract(name, inWorld);
   leadershipContract(name, inWorld);
   transitionsContract(name, inWorld);
 }

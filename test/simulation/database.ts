@@ -7,8 +7,10 @@ import { isJsonObject, type Json, type JsonObject } from "../../src/observer/con
 import { addMs, formatInstant, type Instant, instant, parseInstant } from "../../src/observer/instant.ts";
 import { limits } from "../../src/observer/limits.ts";
 import type { WorkspaceId } from "../../src/observer/names.ts";
+import { doClaimsHold, hostOf } from "../../src/observer/ownership.ts";
 import type {
   ConditionsStore,
+  FleetReading,
   KnownWorld,
   Leadership,
   Lease,
@@ -37,6 +39,13 @@ export interface StoredRow {
   editedMs: number;
 }
 
+export interface FakeLease {
+  holder: string;
+  epoch: number;
+  expiresAt: Instant;
+  known: KnownWorld;
+}
+
 export interface SaveWatcher {
   /** Called for every row that a save has just written. */
   wrote(caller: Caller, lease: Lease, write: RowWrite, before: StoredRow, after: StoredRow): void;
@@ -57,13 +66,19 @@ export class FakeDatabase {
   /** Called once, at the commit of the next change: nobody has heard of it yet. */
   afterNextChange: ((caller: Caller) => void) | null = null;
   readonly rows = new Map<WorkspaceId, StoredRow>();
-  lease: { holder: string; epoch: number; expiresAt: Instant } | null = null;
+  /** By scope, as `observer_lease` keeps them. */
+  readonly leases = new Map<string, FakeLease>();
+  /** Of a single observer. */
+  get lease(): FakeLease | null {
+    return this.leases.get("workspaces") ?? null;
+  }
+  /** By instance, as `observer_status` keeps them. */
+  readonly statuses = new Map<string, { status: JsonObject; updatedAt: Instant }>();
   /** How far its clock has jumped. */
   offsetMs = 0;
   down: "error" | "hang" | null = null;
   /** A save holds the lease's row until it is over; whatever else needs that row waits. */
-  #leaseFreeAtMs = 0;
-  known: KnownWorld = {};
+  readonly #leaseFreeAtMs = new Map<string, number>();
   /** As `observer_transitions` keeps them. */
   readonly transitions: { id: WorkspaceId; instance: string; transition: Transition }[] = [];
 
@@ -81,25 +96,84 @@ export class FakeDatabase {
     return instant(BASE_US + (this.timeline.nowMs + this.offsetMs) * 1000);
   }
 
-  leadership(caller: Caller): Leadership {
+  leadership(caller: Caller, scope = "workspaces"): Leadership {
+    const { name } = caller;
+    const call = <T>(kind: string, signal: AbortSignal, act: () => T) =>
+      this.#call(caller, kind, signal, act, scope);
     return {
-      acquire: (signal) => this.#call(caller, "acquire", signal, () => this.#acquire(caller.name)),
-      confirm: (lease, signal) => this.#call(caller, "confirm", signal, () => this.#confirm(lease)),
-      renew: (lease, signal) => this.#call(caller, "renew", signal, () => this.#renew(lease)),
+      acquire: (signal) => call("acquire", signal, () => this.#acquire(name, scope)),
+      confirm: (lease, signal) => call("confirm", signal, () => this.#confirm(lease)),
+      renew: (lease, signal) => call("renew", signal, () => this.#renew(lease)),
       release: (lease, signal) =>
-        this.#call(caller, "release", signal, () => {
-          if (this.#isCurrent(lease)) this.lease!.expiresAt = this.now();
+        call("release", signal, () => {
+          if (this.#isCurrent(lease)) this.leases.get(scope)!.expiresAt = this.now();
         }),
-      now: (signal) => this.#call(caller, "now", signal, () => this.#tell()),
-      known: (signal) => this.#call(caller, "known", signal, () => this.known),
+      now: (signal) => call("now", signal, () => this.#tell()),
+      known: (signal) => call("known", signal, () => this.leases.get(scope)?.known ?? {}),
       remember: (lease, known, signal) =>
-        this.#call(caller, "remember", signal, () => {
-          if (this.#isCurrent(lease)) this.known = { ...this.known, ...known };
+        call("remember", signal, () => {
+          const kept = this.leases.get(scope);
+          if (this.#isCurrent(lease) && kept) kept.known = { ...kept.known, ...known };
         }),
     };
   }
 
-  store(caller: Caller): ConditionsStore {
+  /** As postgres-fleet.ts reads the signs of the hosts. */
+  readFleet(caller: Caller, signal: AbortSignal): Promise<FleetReading> {
+    return this.#call(caller, "fleet", signal, () => {
+      const said = [...this.statuses].flatMap(([instance, { status, updatedAt }]) =>
+        isJsonObject(status.fleet) ? [{ instance, updatedAt, fleet: status.fleet }] : [],
+      );
+      const leased = [...this.leases].flatMap(([scope, { holder }]) =>
+        scope.startsWith("host:") && holder !== "" ? [scope.slice("host:".length)] : [],
+      );
+      const hosts = [...new Set([...leased, ...said.map(({ fleet }) => String(fleet.host))])].sort();
+      const single = this.leases.get("workspaces");
+      return {
+        now: this.#tell(),
+        isSingleLed: single !== undefined && single.expiresAt > this.now(),
+        hosts: hosts.map((host) => {
+          const its = said.filter(({ fleet }) => fleet.host === host);
+          const leader = this.leases.get(`host:${host}`)?.holder || null;
+          const complete = its.find(({ instance }) => instance === leader)?.fleet.complete;
+          return {
+            host,
+            leader,
+            seenAt: its.length === 0 ? null : (Math.max(...its.map(({ updatedAt }) => updatedAt)) as Instant),
+            complete: isJsonObject(complete)
+              ? { stamp: parseInstant(complete.stamp)!, except: complete.except as readonly WorkspaceId[] }
+              : null,
+            counts: { containers: null, volumes: null },
+          };
+        }),
+      };
+    });
+  }
+
+  /** As postgres-fleet.ts lets a host go for good. */
+  forgetHost(host: string): void {
+    const lease = this.leases.get(`host:${host}`);
+    if (lease !== undefined)
+      Object.assign(lease, { holder: "", epoch: lease.epoch + 1, expiresAt: this.now(), known: {} });
+    for (const [instance, { status }] of this.statuses)
+      if (isJsonObject(status.fleet) && status.fleet.host === host) this.statuses.delete(instance);
+    for (const row of this.rows.values()) {
+      if (row.locks > 0) continue;
+      const keys = (["container", "volume"] as const).filter((key) => hostOf(row.conditions[key]) === host);
+      if (keys.length === 0) continue;
+      const stamps = isJsonObject(row.conditions.observed) ? row.conditions.observed : {};
+      const without = (document: JsonObject, names: readonly string[]): JsonObject =>
+        Object.fromEntries(Object.entries(document).filter(([name]) => !names.includes(name)));
+      const observed = without(
+        stamps,
+        keys.map((key) => `${key}s`),
+      );
+      row.conditions = { ...without(row.conditions, keys), observed };
+      row.observedAt = null;
+    }
+  }
+
+  store(caller: Caller, fleet: { readonly archivesConfigured: boolean } | null = null): ConditionsStore {
     return {
       load: (since, signal, reader) =>
         this.#call(caller, "load", signal, () => {
@@ -113,8 +187,11 @@ export class FakeDatabase {
           this.watcher.loaded(caller, rows);
           return rows.filter(({ id }) => ids.has(id));
         }),
-      save: (lease, writes, signal) => this.#save(caller, lease, writes, signal),
-      report: (_, signal) => this.#call(caller, "report", signal, () => {}),
+      save: (lease, writes, signal) => this.#save(caller, lease, writes, signal, fleet),
+      report: (status, signal) =>
+        this.#call(caller, "report", signal, () => {
+          this.statuses.set(caller.name, { status, updatedAt: this.now() });
+        }),
     };
   }
 
@@ -147,17 +224,24 @@ export class FakeDatabase {
     return quick;
   }
 
-  #call<T>(caller: Caller, kind: string, signal: AbortSignal, act: () => T): Promise<T> {
-    const plan = LEASE_CALLS.has(kind) ? this.#waitForLease(this.#plan(kind)) : this.#plan(kind);
+  #call<T>(
+    caller: Caller,
+    kind: string,
+    signal: AbortSignal,
+    act: () => T,
+    scope = "workspaces",
+  ): Promise<T> {
+    const plan = LEASE_CALLS.has(kind) ? this.#waitForLease(this.#plan(kind), scope) : this.#plan(kind);
     return this.network.call(caller, signal, plan, () => {
       this.trace(`${caller.name} ${kind}`);
       return act();
     });
   }
 
-  #waitForLease(plan: CallPlan): CallPlan {
+  #waitForLease(plan: CallPlan, scope: string): CallPlan {
     if (plan.doneAfterMs === null) return plan;
-    const doneAfterMs = Math.max(plan.doneAfterMs, this.#leaseFreeAtMs - this.timeline.nowMs + 0.1);
+    const freeAtMs = this.#leaseFreeAtMs.get(scope) ?? 0;
+    const doneAfterMs = Math.max(plan.doneAfterMs, freeAtMs - this.timeline.nowMs + 0.1);
     return { ...plan, doneAfterMs: doneAfterMs > LATEST_MS ? null : doneAfterMs };
   }
 
@@ -171,38 +255,38 @@ export class FakeDatabase {
     return (
       this.sabotage.has("epoch-ignored") ||
       this.sabotage.has("no-fence") ||
-      String(this.lease?.epoch) === lease.epoch
+      String(this.leases.get(lease.scope)?.epoch) === lease.epoch
     );
   }
 
-  #acquire(holder: string): LeaseAnswer {
+  #acquire(holder: string, scope: string): LeaseAnswer {
     const now = this.#tell();
-    const { lease } = this;
+    const single = this.lease;
+    if (scope !== "workspaces" && single !== null && single.expiresAt > now)
+      return { kind: "standby", holder: single.holder, now };
+    const lease = this.leases.get(scope) ?? null;
     const free = lease === null || lease.expiresAt <= now || lease.expiresAt > addMs(now, 2 * limits.leaseMs);
     if (!free) return { kind: "standby", holder: lease.holder, now };
     const epoch = (lease?.epoch ?? 0) + 1;
-    this.lease = { holder, epoch, expiresAt: addMs(now, limits.leaseMs) };
-    this.trace(`${holder} leads, epoch ${epoch}`);
-    return {
-      kind: "held",
-      lease: { scope: "workspaces", holder, epoch: String(epoch) },
-      now,
-      known: this.known,
-    };
+    const known = lease?.known ?? {};
+    this.leases.set(scope, { holder, epoch, expiresAt: addMs(now, limits.leaseMs), known });
+    this.trace(`${holder} leads${scope === "workspaces" ? "" : ` ${scope}`}, epoch ${epoch}`);
+    return { kind: "held", lease: { scope, holder, epoch: String(epoch) }, now, known };
   }
 
   #confirm(lease: Lease): LeaseAnswer {
     const now = this.#tell();
     return this.#isCurrent(lease)
-      ? { kind: "held", lease, now, known: this.known }
+      ? { kind: "held", lease, now, known: this.leases.get(lease.scope)?.known ?? {} }
       : { kind: "standby", holder: "", now };
   }
 
   #renew(lease: Lease): LeaseAnswer {
     const now = this.#tell();
     if (!this.#isCurrent(lease)) return { kind: "standby", holder: "", now };
-    this.lease!.expiresAt = addMs(now, limits.leaseMs);
-    return { kind: "held", lease, now, known: this.known };
+    const kept = this.leases.get(lease.scope)!;
+    kept.expiresAt = addMs(now, limits.leaseMs);
+    return { kind: "held", lease, now, known: kept.known };
   }
 
   /** What differs from the rows that the cursor's reading handed out. */
@@ -258,9 +342,11 @@ export class FakeDatabase {
     lease: Lease,
     writes: readonly RowWrite[],
     signal: AbortSignal,
+    fleet: { readonly archivesConfigured: boolean } | null,
   ): Promise<SaveOutcome> {
-    const plan = this.#waitForLease(this.#plan("save"));
-    if (plan.doneAfterMs !== null) this.#leaseFreeAtMs = this.timeline.nowMs + plan.doneAfterMs;
+    const plan = this.#waitForLease(this.#plan("save"), lease.scope);
+    if (plan.doneAfterMs !== null)
+      this.#leaseFreeAtMs.set(lease.scope, this.timeline.nowMs + plan.doneAfterMs);
     const mine = new Set<StoredRow>();
     // A statement that takes its time has locked its rows at its start.
     if (plan.doneAfterMs !== null && plan.doneAfterMs > 5 && this.#isCurrent(lease)) {
@@ -273,15 +359,20 @@ export class FakeDatabase {
     }
     return this.network.call(caller, signal, plan, () => {
       for (const row of mine) row.locks -= 1;
-      return this.#write(caller, lease, writes);
+      return this.#write(caller, lease, writes, fleet);
     });
   }
 
-  #write(caller: Caller, lease: Lease, writes: readonly RowWrite[]): SaveOutcome {
+  #write(
+    caller: Caller,
+    lease: Lease,
+    writes: readonly RowWrite[],
+    fleet: { readonly archivesConfigured: boolean } | null,
+  ): SaveOutcome {
     this.trace(`${caller.name} saves ${writes.map(({ id }) => id).join(" ")}, epoch ${lease.epoch}`);
     if (!this.#isCurrent(lease)) return { kind: "lease-lost" };
     const nowText = formatInstant(this.now());
-    this.lease!.expiresAt = addMs(this.now(), limits.leaseMs);
+    this.leases.get(lease.scope)!.expiresAt = addMs(this.now(), limits.leaseMs);
     const written: RowWrite[] = [];
     const skipped: WorkspaceId[] = [];
     const fenced: WorkspaceId[] = [];
@@ -296,7 +387,11 @@ export class FakeDatabase {
         const before = textOf(stored[source]);
         return before !== null && before > stamp && before <= nowText;
       });
-      if (isNewer && !this.sabotage.has("no-fence")) {
+      const isRefused =
+        fleet !== null &&
+        !this.sabotage.has("claims-ignored") &&
+        !doClaimsHold(write.claims ?? [], row.conditions);
+      if (isRefused || (isNewer && !this.sabotage.has("no-fence"))) {
         fenced.push(write.id);
         continue;
       }
@@ -310,7 +405,7 @@ export class FakeDatabase {
             ...write.set,
             observed: { ...without(stored), ...write.observed },
           };
-      row.observedAt = write.observedAt;
+      row.observedAt = fleet === null ? write.observedAt : oldestOf(row.conditions, fleet, write.observedAt);
       for (const transition of write.transitions)
         this.transitions.push({ id: write.id, instance: lease.holder, transition });
       this.watcher.wrote(caller, lease, write, before, row);
@@ -338,6 +433,21 @@ export class FakeDatabase {
     this.rows.set(id, row);
     return row;
   }
+}
+
+/** As the statement computes it. */
+function oldestOf(
+  { observed }: JsonObject,
+  { archivesConfigured }: { readonly archivesConfigured: boolean },
+  otherwise: Instant | null,
+): Instant | null {
+  const stamps = isJsonObject(observed) ? observed : {};
+  const needed = ["containers", "volumes", ...(archivesConfigured ? ["archives"] : [])];
+  if (needed.some((source) => !(source in stamps))) return null;
+  const all = ["containers", "volumes", "archives"].flatMap((source) =>
+    source in stamps ? [parseInstant(stamps[source])] : [],
+  );
+  return all.includes(null) ? otherwise : (Math.min(...all.map(Number)) as Instant);
 }
 
 /** As `#>>` reads it. */

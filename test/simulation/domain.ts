@@ -23,4 +23,6 @@ export type Sabotage =
   | "whole-document-replaced"
   /** Only rows that are new are told. */
   | "changes-missed"
-  | "locked-row-awaited";
+  | "locked-row-awaited"
+  /** Of a fleet: whoever writes may write. */
+  | "claims-ignored";

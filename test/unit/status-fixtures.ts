@@ -64,6 +64,7 @@ export const report = (changes: Partial<CycleReport> = {}): CycleReport => ({
   operationInFlight: false,
   leaseLost: false,
   woke: true,
+  complete: null,
   failures: [],
   memory: emptyMemory(),
   ...changes,

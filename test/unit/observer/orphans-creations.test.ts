@@ -119,7 +119,7 @@ test("10,000 creations make no orphan; each real one appears once and disappears
     cycles += 1;
     timeline.advance(randomInt(random, 2_000));
     // Whatever came late is taken in by a cycle of its own.
-    if (world.parts.engineSource.isPending || world.parts.archiveSource!.isPending) cycle("delivery");
+    if (world.parts.engineSource!.isPending || world.parts.archiveSource!.isPending) cycle("delivery");
   }
 
   expect(appeared.filter((one) => !lost.includes(one))).toEqual([]);

@@ -1,7 +1,7 @@
 /** Builders of the domain's values, and small fakes of its ports, for the tests beside this file. */
 import type { EngineListing, GuardConfig } from "../../../src/observer/absence.ts";
 import type { Rows } from "../../../src/observer/believe.ts";
-import type { Json, JsonObject } from "../../../src/observer/conditions.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../../src/observer/conditions.ts";
 import { formatInstant, type Instant, instant } from "../../../src/observer/instant.ts";
 import type { WorkspaceId } from "../../../src/observer/names.ts";
 import type {
@@ -48,6 +48,7 @@ export const engineListing = (
 /** As a cycle holds them. */
 export const asRows = (rows: readonly WorkspaceRow[]): Rows => ({
   has: (id) => rows.some((row) => row.id === id),
+  holds: ({ conditions }, kind) => isJsonObject(conditions[kind]),
   values: () => rows.map((row) => ({ row })),
 });
 
