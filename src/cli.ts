@@ -17,6 +17,8 @@ export interface Commands {
     readonly url: string | null;
   }): Promise<number>;
   accept(source: "engine" | "archives"): Promise<number>;
+  /** Only with `isSure` is anything changed. */
+  forget(host: string, options: { readonly isSure: boolean }): Promise<number>;
   explain(workspace: string, options: { readonly json: boolean; readonly limit: number }): Promise<number>;
   completion(shell: Shell, surface: Surface): Promise<number>;
   /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
@@ -115,6 +117,17 @@ export function createProgram(commands: Commands, build: BuildInfo, onDone: (cod
     .addArgument(new Argument("<source>", "whose absences to believe").choices(["engine", "archives"]))
     .action(async (source: "engine" | "archives") => {
       onDone(await commands.accept(source));
+    });
+  program
+    .command("forget")
+    .addArgument(new Argument("<what>", "what to let go for good").choices(["host"]))
+    .argument("<name>", "its name, as in OBSERVER_HOST")
+    .description(
+      "let a host of a fleet go: what it reported is then for the others to prove; tells first what that changes",
+    )
+    .option("--yes", "do it", false)
+    .action(async (_: string, host: string, options: { yes: boolean }) => {
+      onDone(await commands.forget(host, { isSure: options.yes }));
     });
   program
     .command("health")

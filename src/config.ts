@@ -17,7 +17,14 @@ import { ConfigSource, type Environment, type ReadFile } from "./config/source.t
 import { readStatus } from "./config/status.ts";
 import { readSupervisor } from "./config/supervisor.ts";
 import { readTelemetry } from "./config/telemetry.ts";
-import type { CadenceConfig, Config, LogFormat, LogLevel, StatusConfig } from "./config/types.ts";
+import type {
+  CadenceConfig,
+  Config,
+  FleetConfig,
+  LogFormat,
+  LogLevel,
+  StatusConfig,
+} from "./config/types.ts";
 import { checkNames } from "./config/unknown-names.ts";
 import { limits } from "./observer/limits.ts";
 
@@ -106,6 +113,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     ratio: source.ratio("OBSERVER_GUARD_RATIO"),
     confirm: source.integer("OBSERVER_GUARD_CONFIRM"),
   };
+  const fleet = readFleet(source, cadence);
   const transitionsMaxAgeMs = source.durationMs("OBSERVER_TRANSITIONS_MAX_AGE");
   const status = readStatus(source);
   const telemetry = readTelemetry(source);
@@ -160,6 +168,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     hintChannel,
     wakeChannel,
     guard,
+    fleet,
     transitionsMaxAgeMs,
     status,
     telemetry,
@@ -176,6 +185,19 @@ function readCadence(source: ConfigSource): CadenceConfig {
     minIntervalMs: source.durationMs("OBSERVER_MIN_INTERVAL"),
     activeForMs: source.durationMs("OBSERVER_ACTIVE_DURATION"),
   };
+}
+
+function readFleet(source: ConfigSource, { idleIntervalMs }: CadenceConfig): FleetConfig | null {
+  const host = source.word("OBSERVER_HOST");
+  const lostAfterMs = source.durationMs("OBSERVER_HOST_LOST_AFTER");
+  if (host === null) return null;
+  // A host gives a sign once per look.
+  if (!source.isWrong("OBSERVER_HOST_LOST_AFTER") && lostAfterMs < 2 * idleIntervalMs)
+    source.problem(
+      "OBSERVER_HOST_LOST_AFTER",
+      `must be at least twice OBSERVER_IDLE_INTERVAL, which is ${given(source, "OBSERVER_IDLE_INTERVAL", idleIntervalMs)}, not ${given(source, "OBSERVER_HOST_LOST_AFTER", lostAfterMs)}`,
+    );
+  return { host, lostAfterMs };
 }
 
 /** The first must not be longer than the second. Whichever is not a default is blamed, the second before the first. */

@@ -40,6 +40,8 @@ const code = await runCli(
     status: async (options) => (await import("./commands/status.ts")).status(options, stop.signal),
     accept: async (source) =>
       (await import("./commands/accept.ts")).accept(configBesideService(), source, stop.signal),
+    forget: async (host, options) =>
+      (await import("./commands/forget.ts")).forget(configBesideService(), host, options, stop.signal),
     explain: async (workspace, options) =>
       (await import("./commands/explain.ts")).explain(configBesideService(), workspace, options, stop.signal),
     health: async () => (await import("./commands/health.ts")).health(statusFromProcess()),

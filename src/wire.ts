@@ -17,9 +17,12 @@ import { limits } from "./observer/limits.ts";
 import type { OutageFields } from "./observer/outage.ts";
 import { type Engine, type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
 import { Source, type SourceName } from "./observer/source.ts";
+import { fleetUnits, isHintFor, judgeFleet } from "./wire-fleet.ts";
 
 export interface World {
   readonly cycle: CycleParts;
+  /** In a fleet the cycle is of the host's Engine, and this one of what no host claims, and of archives. */
+  readonly table: CycleParts | null;
   readonly channel: HintSource;
   readonly events: HintSource;
   readonly database: PostgresClient;
@@ -51,6 +54,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     instance,
     schema,
     transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(log) },
+    fleet: config.fleet && { archivesConfigured: config.archives !== null },
   });
 
   const { engine, events } = openEngine(config);
@@ -71,7 +75,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
         });
     },
   };
-  const cycle: CycleParts = {
+  const whole: CycleParts = {
     clock,
     store,
     engine,
@@ -100,13 +104,24 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     archivesIdentity: archivesIdentity(config),
   };
 
+  const { cycle, table, former } = fleetUnits(whole, config, database);
+
   return {
     cycle,
+    table,
     database,
     engine,
     archives,
     redis,
-    channel: redis ?? createPostgresHints({ connection, channel: config.hintChannel, clock, random }),
+    channel:
+      redis ??
+      createPostgresHints({
+        connection,
+        channel: config.hintChannel,
+        isForUs: isHintFor(config),
+        clock,
+        random,
+      }),
     events,
     prepare: (signal) =>
       fatalIsUnworkable(async () => {
@@ -126,10 +141,12 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
         // Not only what was migrated here: another instance may have done it meanwhile.
         const findings = before.outdated.length === 0 ? before : await verifySchema(database, signal);
         Object.assign(schema, judgeSchema(findings, log));
+        await judgeFleet(config, database, schema.hasStatusTable, former, signal);
       }),
     inspect: (signal) =>
       fatalIsUnworkable(async () => {
         Object.assign(schema, judgeSchema(await verifySchema(database, signal), log));
+        await judgeFleet(config, database, schema.hasStatusTable, former, signal);
       }),
     async close() {
       archives?.destroy();
@@ -222,5 +239,5 @@ async function openRedis(config: Config): Promise<RedisHints | null> {
   if (config.redis === null) return null;
   const { createRedisHints } = await import("./adapters/redis.ts");
   const { hintChannel, wakeChannel, redis } = config;
-  return createRedisHints({ redis, hintChannel, wakeChannel });
+  return createRedisHints({ redis, hintChannel, wakeChannel, isForUs: isHintFor(config) });
 }

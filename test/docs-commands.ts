@@ -108,6 +108,11 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string;
     why: "it is part of npm test where it is quick",
     see: "dev/test.ts",
   },
+  {
+    command: /^observer forget host vm-17( --yes)?$/,
+    why: "wants a fleet",
+    see: "test/e2e/observer-fleet.test.ts",
+  },
   { command: /^bun run test:quick$/, why: "it is part of npm test", see: "dev/test.ts" },
   {
     command: /^bun run format$/,

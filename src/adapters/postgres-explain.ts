@@ -68,7 +68,9 @@ export const readWorkspace = (
     const [lease] = readable.has("observer_lease")
       ? await tx<LeaseFacts[]>`
           select holder, epoch::text, ${utc(tx, "expires_at")} as expires_at, expires_at > clock_timestamp() as is_held
-            from observer_lease where scope = 'workspaces'`
+            from observer_lease
+           where scope in ('workspaces', 'archives', 'absent', ${`host:${hostOf(row?.conditions)}`}) and holder <> ''
+           order by scope = ${`host:${hostOf(row?.conditions)}`} desc, observer_lease.expires_at desc limit 1`
       : [];
     const instances = readable.has("observer_status")
       ? await tx<InstanceFacts[]>`
@@ -95,6 +97,13 @@ export const readWorkspace = (
       otherIds: others.map((other) => other.id),
     };
   });
+
+/** In a fleet, who reported the container, or else the volume. */
+function hostOf(conditions: unknown): string {
+  const { container, volume } = (conditions ?? {}) as Record<string, { host?: unknown } | null | undefined>;
+  const host = container?.host ?? volume?.host;
+  return typeof host === "string" ? host : "";
+}
 
 async function readableTables(tx: Tx): Promise<ReadonlySet<string>> {
   const rows = await tx<{ name: string }[]>`

@@ -19,6 +19,8 @@ const MAX_RETRY_MS = 1_000;
 export interface PostgresHintsOptions {
   readonly connection: PostgresOptions;
   readonly channel: string;
+  /** Whether a hint of that payload is meant for this one. Default: each. */
+  readonly isForUs?: ((payload: string) => boolean) | undefined;
   readonly clock: Clock;
   /** 0 ≤ n < 1, for the jitter. */
   readonly random: () => number;
@@ -41,7 +43,7 @@ export function createPostgresHints(options: PostgresHintsOptions): HintSource {
 
 /** Listens until the connection fails or the signal fires; says whether it ever listened. */
 async function listenOnce(
-  { connection, channel, clock }: PostgresHintsOptions,
+  { connection, channel, clock, isForUs = () => true }: PostgresHintsOptions,
   host: number,
   listener: HintListener,
   signal: AbortSignal,
@@ -53,8 +55,8 @@ async function listenOnce(
     ...clientOptions(connection, 1, host),
     idle_timeout: 0,
     max_lifetime: null,
-    onnotify: (name: string) => {
-      if (name === channel) listener.onHint();
+    onnotify: (name: string, payload: string) => {
+      if (name === channel && isForUs(payload)) listener.onHint();
     },
     onclose: breakOff,
   } as Parameters<typeof postgres>[0] & object);

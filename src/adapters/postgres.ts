@@ -152,6 +152,7 @@ function outcomeOf(
 
 export function createLeadership(client: PostgresClient, holder: string, scope: string = SCOPE): Leadership {
   return {
+    scope,
     async acquire(signal) {
       const ask = client.writer("Cannot ask for the lease", signal);
       return leaseAnswer(

@@ -25,6 +25,8 @@ export interface RedisHintsOptions {
   readonly redis: RedisTarget;
   /** `ob:wake` */
   readonly hintChannel: string;
+  /** Whether a hint of that payload is meant for this one. Default: each. */
+  readonly isForUs?: ((payload: string) => boolean) | undefined;
   /** `wc:wake` */
   readonly wakeChannel: string;
   /** What a wake says. Nobody needs it; an instance's name helps whoever watches the channel. Default: nothing. */
@@ -63,7 +65,7 @@ interface Publisher {
 }
 
 export function createRedisHints(options: RedisHintsOptions): RedisHints {
-  const { redis: target, hintChannel, wakeChannel, wakePayload = "" } = options;
+  const { redis: target, hintChannel, wakeChannel, wakePayload = "", isForUs = () => true } = options;
   const timing = { ...redisTiming, ...options.timing };
   const server: Server = { target, timing, ca: options.ca ?? null };
   const publishing = `publish ${JSON.stringify(wakeChannel)}`;
@@ -78,8 +80,8 @@ export function createRedisHints(options: RedisHintsOptions): RedisHints {
         {
           action: listening,
           async prepare(client) {
-            client.on("message", (channel: string) => {
-              if (channel === hintChannel && !signal.aborted) listener.onHint();
+            client.on("message", (channel: string, payload: string) => {
+              if (channel === hintChannel && !signal.aborted && isForUs(payload)) listener.onHint();
             });
             await client.subscribe(hintChannel);
           },

@@ -1,6 +1,5 @@
 /** `observer accept engine|archives`: an operator's word that the world may be another one. */
 
-import { SCOPE } from "../adapters/postgres.ts";
 import { acceptWorld, readKnownWorld } from "../adapters/postgres-statements.ts";
 import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
@@ -17,6 +16,9 @@ import { print, printable, silent } from "./terminal.ts";
  */
 export async function accept(config: Config, source: SourceName, stop: AbortSignal): Promise<number> {
   const world = await wire(config, silent, { sourcePatienceMs: limits.sourcePatienceMs });
+  // In a fleet each host has a world of its own, and the archives are of all.
+  const { scope } =
+    source === "archives" && world.table !== null ? world.table.leadership : world.cycle.leadership;
   const ask = <T>(action: string, work: (signal: AbortSignal) => Promise<T>) =>
     withDeadline(world.cycle.clock, config.writeTimeoutMs, action, work, stop);
   try {
@@ -24,7 +26,7 @@ export async function accept(config: Config, source: SourceName, stop: AbortSign
       identify(config, world, source, signal),
     );
     const before = (await ask("Cannot read which world is observed", (signal) =>
-      readKnownWorld(world.database.asker("Cannot read which world is observed", signal), SCOPE),
+      readKnownWorld(world.database.asker("Cannot read which world is observed", signal), scope),
     )) as Record<string, unknown> | null;
     const known = before?.[source];
     if (known === seen) {
@@ -32,7 +34,7 @@ export async function accept(config: Config, source: SourceName, stop: AbortSign
       return exitCode.ok;
     }
     const accepted = await ask("Cannot note which world is observed", (signal) =>
-      acceptWorld(world.database.asker("Cannot note which world is observed", signal), SCOPE, {
+      acceptWorld(world.database.asker("Cannot note which world is observed", signal), scope, {
         [source]: seen,
       }),
     );

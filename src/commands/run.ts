@@ -9,6 +9,7 @@ import { limits } from "../observer/limits.ts";
 import { Loop } from "../observer/loop.ts";
 import { type Outage, onFailure, outageFields } from "../observer/outage.ts";
 import { type Clock, type Log, UnworkableError } from "../observer/ports.ts";
+import type { CycleReport } from "../observer/report.ts";
 import { createStatusApp } from "../status/app.ts";
 import { describeView } from "../status/describe.ts";
 import { createMetrics, type Metrics } from "../status/metrics.ts";
@@ -18,6 +19,7 @@ import { MOST_CHANGES } from "../status/page/workspace.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
 import { readExplanation } from "./explain.ts";
+import { openFleet } from "./run-fleet.ts";
 import { openSupervision } from "./supervision.ts";
 
 /** How often a taken address is tried again: in a rolling upgrade the old instance leaves it soon. */
@@ -48,24 +50,29 @@ export async function run(
 
   const world = await wire(config, log, { sourcePatienceMs: limits.sourcePatienceMs });
   const health = { ...config.cadence, ...config };
-  const metrics = createMetrics({ view: () => loop.view(), build, health });
+  const view = () => member?.view(loop.view()) ?? loop.view();
+  const metrics = createMetrics({ view, build, health, isMember: config.fleet !== null });
   const telemetry = await openTelemetry(config, metrics, log);
-  const supervision = await openSupervision(config, log, { view: () => loop.view(), health });
-  const loop = new Loop({
-    instance: config.instance,
-    cadence: config.cadence,
-    cycle: world.cycle,
-    channel: world.channel,
-    events: world.events,
-    log,
-    prepare: world.prepare,
-    onReport: (report) => {
+  const supervision = await openSupervision(config, log, { view, health });
+  const reported = {
+    onReport: (report: CycleReport) => {
       metrics.onReport(report);
       telemetry?.onReport(report);
       page.onReport(report);
     },
     onProgress: supervision.onProgress,
-    describe: (view) => describeView(view, build, health),
+  };
+  const member = world.table && openFleet(config, world, world.table, log, reported);
+  const loop = new Loop({
+    ...reported,
+    instance: config.instance,
+    cadence: config.cadence,
+    cycle: world.cycle,
+    channel: member?.channel ?? world.channel,
+    events: world.events,
+    log,
+    prepare: member?.prepare ?? world.prepare,
+    describe: (own) => describeView(own, build, health, member?.sign(own)),
   });
   let isBroken = false;
   const onError = (cause: unknown) => {
@@ -74,16 +81,16 @@ export async function run(
     isBroken = true;
   };
   const page = createPage({
-    view: () => loop.view(),
+    view,
     health,
     build,
-    rows: () => loop.rows(),
+    rows: () => loop.rows() ?? member?.rows() ?? null,
     explain: (id, signal) => readExplanation(config, id, MOST_CHANGES, signal),
     staleAfterMs: config.maxAgeMs + 3 * config.cadence.idleIntervalMs + config.listTimeoutMs,
     onError,
   });
   const app = createStatusApp({
-    view: () => loop.view(),
+    view,
     health,
     build,
     metrics,
@@ -96,6 +103,8 @@ export async function run(
   const end = AbortSignal.any([stop, ended.signal]);
   // Answers without an end would hold up the server's stop.
   end.addEventListener("abort", () => page.close(), { once: true });
+  /** Neither unit of a fleet goes on without the other. */
+  const endingAll = (unit: Promise<void> | undefined) => unit?.finally(() => ended.abort());
   const beside = [
     serve(config, app, log, systemClock, end),
     supervision.keep(end),
@@ -103,7 +112,8 @@ export async function run(
     telemetry?.run(ended.signal),
   ];
   try {
-    await loop.run(stop);
+    const units = await Promise.allSettled([loop.run(end), member?.run(end)].map(endingAll));
+    for (const unit of units) if (unit.status === "rejected") throw unit.reason;
     log.info("observer.stopped", "Stopped");
     return exitCode.ok;
   } catch (cause) {

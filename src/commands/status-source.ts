@@ -20,7 +20,7 @@ export interface Reading {
   readonly instances: readonly Said[];
 }
 
-const MOST_INSTANCES = 100;
+const MOST_INSTANCES = 1_000;
 /** An instance names at most a hundred workspaces per list; this is many times that. */
 const MOST_ANSWER_BYTES = 1024 * 1024;
 

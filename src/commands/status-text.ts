@@ -30,8 +30,38 @@ const leaderOf = ({ instances }: Reading): Said | null =>
 const besideOf = ({ instances }: Reading): Said | null =>
   instances.find(({ age_seconds, status }) => age_seconds === 0 && status.role !== "leader") ?? null;
 
+/** The host of a fleet that an instance is on. */
+const hostOf = ({ status }: Said): string | null => {
+  const host = at(status, "fleet", "host");
+  return typeof host === "string" ? host : null;
+};
+
+/** Of a fleet each host has to be observed, by a leader of its own. Null: there is none. */
+function fleetVerdict({ from, instances }: Reading): StatusVerdict | null {
+  const hosts = new Set(instances.flatMap((said) => hostOf(said) ?? []));
+  if (from !== "observer_status" || hosts.size === 0) return null;
+  const judged = [...hosts].sort().map((host) => {
+    const leader = leaderOf({ from, instances: instances.filter((said) => hostOf(said) === host) });
+    const reasons = leader === null ? ["no leader has given a sign for a minute"] : reasonsOf(leader);
+    return { isObserved: leader !== null, reasons: reasons.map((reason) => `${host}: ${reason}`) };
+  });
+  const observing = judged.filter(({ isObserved }) => isObserved).length;
+  const reasons = judged.flatMap((one) => one.reasons);
+  const count = `${observing} of ${hosts.size} hosts`;
+  const text =
+    observing === 0
+      ? "Nobody observes: no leader of any host has given a sign for a minute."
+      : reasons.length === 0
+        ? `All is well: ${count} are observed.`
+        : `${count} are observed, but: ${reasons.map(printable).join("; ")}`;
+  const tone = observing < hosts.size ? "failing" : reasons.length > 0 ? "doubtful" : "well";
+  return { observed: observing > 0, reasons, text, tone };
+}
+
 /** What is wrong is each instance's own judgement (docs/status-endpoint.md); here it is only told who says so. */
 export function verdictOf(reading: Reading): StatusVerdict {
+  const fleet = fleetVerdict(reading);
+  if (fleet !== null) return fleet;
   const leader = leaderOf(reading);
   const beside = besideOf(reading);
   const own = leader === null ? [] : reasonsOf(leader);
@@ -125,9 +155,11 @@ export function statusLines(reading: Reading): readonly string[] {
   const isGone = ({ age_seconds }: Said) => age_seconds >= SILENT_SECONDS;
   const gone = instances.filter(isGone);
   const shown = [...instances.filter((it) => !isGone(it)), ...gone.slice(0, MOST_GONE)];
+  const isFleet = instances.some((said) => hostOf(said) !== null);
   const table = columns([
-    ["INSTANCE", "ROLE", "EPOCH", "VERSION", "LAST SIGN", "CADENCE"],
+    [...(isFleet ? ["HOST"] : []), "INSTANCE", "ROLE", "EPOCH", "VERSION", "LAST SIGN", "CADENCE"],
     ...shown.map((it) => [
+      ...(isFleet ? [word(at(it.status, "fleet", "host"))] : []),
       printable(it.instance),
       roleOf(it, leader),
       word(it.status.epoch),

@@ -8,6 +8,7 @@ export const settingGroups = [
   { id: "names", title: "Names and channels" },
   { id: "cadence", title: "Cadence and deadlines" },
   { id: "guard", title: "Sudden-emptiness guard" },
+  { id: "fleet", title: "Fleet: many hosts on one table" },
   { id: "history", title: "History" },
   { id: "status", title: "Status endpoint" },
   { id: "telemetry", title: "OpenTelemetry" },

@@ -161,6 +161,30 @@ export const ownSettings = [
     example: "10",
   },
   {
+    name: "OBSERVER_HOST",
+    group: "fleet",
+    type: {
+      kind: "text",
+      pattern: /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/,
+      expected: "up to 100 letters, digits, _, . and - that start with a letter or digit",
+    },
+    default: null,
+    otherwise: "none: this observer alone writes the table",
+    refuseEmpty: true,
+    description:
+      "the host whose Engine this is, where [a fleet](fleet.md) writes one table; the same after each restart, and for two observers of one host",
+    example: "vm-17",
+  },
+  {
+    name: "OBSERVER_HOST_LOST_AFTER",
+    group: "fleet",
+    type: { kind: "duration", min: "1s", max: "24h" },
+    default: "60s",
+    description:
+      "a host of which no observer has given a sign for that long is lost: what it reported is marked as not known any more; at least twice the idle interval",
+    example: "5m",
+  },
+  {
     name: "OBSERVER_TRANSITIONS_MAX_AGE",
     group: "history",
     type: { kind: "duration", min: "1m", max: "87600h" },

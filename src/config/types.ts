@@ -21,6 +21,8 @@ export interface Config {
   readonly hintChannel: string;
   readonly wakeChannel: string;
   readonly guard: GuardConfig;
+  /** Null: this observer alone writes the table. */
+  readonly fleet: FleetConfig | null;
   /** How long a row of `observer_transitions` is kept. */
   readonly transitionsMaxAgeMs: number;
   readonly status: StatusConfig;
@@ -48,6 +50,13 @@ export interface GuardConfig {
   readonly ratio: number;
   /** Looks in a row that must agree before a suspect loss is believed. */
   readonly confirm: number;
+}
+
+export interface FleetConfig {
+  /** Whose Engine this is. */
+  readonly host: string;
+  /** A host without a sign for so long is lost. */
+  readonly lostAfterMs: number;
 }
 
 export interface StatusConfig {

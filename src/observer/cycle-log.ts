@@ -10,6 +10,8 @@ import { type Foreign, type ForeignWorld, ownWorld } from "./world.ts";
 export class CycleLog {
   #holding = new Set<string>();
   #contested = new Set<string>();
+  #rivals = new Set<string>();
+  #lost = new Set<string>();
   #foreign: ForeignWorld = ownWorld;
   #secondLooks: Outage | null = null;
 
@@ -60,6 +62,7 @@ export class CycleLog {
     for (const source of ["engine", "archives"] as const) this.#world(source, report.memory.foreign[source]);
     // Archives are never contested; only the engine's listing says who is.
     if (report.sources.includes("engine")) this.#contest(report.contested);
+    this.#fleet(report.memory);
     this.#secondLook(report);
     const { kind, durationMs, stagesMs, sources, counts } = report;
     this.log.debug("cycle.done", "A cycle came to its end", { kind, durationMs, stagesMs, sources, counts });
@@ -114,6 +117,34 @@ export class CycleLog {
     } else if (foreign === null && before !== null) {
       this.log.info("world.restored", "The world is the one that the table is written from", { source });
     }
+  }
+
+  /** What one of many hosts on one table finds out about the others. */
+  #fleet({ rivals, watch }: CycleMemory): void {
+    const fresh = [...rivals].filter(([id]) => !this.#rivals.has(id));
+    this.#rivals = new Set(rivals.keys());
+    if (fresh.length > 0)
+      this.log.warn(
+        "host.contested",
+        "Another host has these workspaces as well, and its word stands; what is too many should be removed",
+        {
+          ...named(fresh.map(([id]) => id)),
+          hosts: [...new Set(fresh.map(([, host]) => host))].slice(0, 10),
+        },
+      );
+    for (const host of watch.lost)
+      if (!this.#lost.has(host))
+        this.log.error(
+          "host.lost",
+          "A host gives no sign any more; what it reported is marked as not known",
+          {
+            host,
+          },
+        );
+    for (const host of this.#lost)
+      if (!watch.lost.has(host))
+        this.log.info("host.back", "A host is lost no longer, or was forgotten", { host });
+    this.#lost = new Set(watch.lost);
   }
 
   #contest(ids: readonly string[]): void {

@@ -56,6 +56,8 @@ export interface CycleParts {
   readonly archiveSource: Source<Listing<ArchiveSeen>> | null;
   /** Which bucket it is, and under which prefix. */
   readonly archivesIdentity: string | null;
+  /** Somebody else in this process observes archives: no row is observed as a whole before they are. */
+  readonly countsArchives?: boolean;
   /** Where many hosts write into one table: which unit of a fleet this is. */
   readonly unit?: FleetUnit | undefined;
 }

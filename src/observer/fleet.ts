@@ -28,6 +28,7 @@ export class FleetWatch {
   /** Since when (monotonic) this sign has been the last one. */
   readonly #signs = new Map<string, { readonly seenAt: Instant | null; readonly sinceMs: number }>();
   reading: FleetReading | null = null;
+  readMs = Number.NEGATIVE_INFINITY;
   #lost = new Set<string>();
 
   /** It could not be read for a while: what stood still meanwhile proves nothing. */
@@ -39,6 +40,7 @@ export class FleetWatch {
   /** @returns the hosts that are lost */
   read(reading: FleetReading, owners: Iterable<string>, nowMs: number, lostAfterMs: number): Set<string> {
     this.reading = reading;
+    this.readMs = nowMs;
     const signs = new Map(reading.hosts.map(({ host, seenAt }) => [host, seenAt]));
     // Who is not registered (the own tables were emptied) and is named in rows gives no sign either.
     for (const owner of owners) if (!signs.has(owner)) signs.set(owner, null);

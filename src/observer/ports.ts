@@ -259,6 +259,8 @@ export type LeaseAnswer =
   | { readonly kind: "standby"; readonly holder: string; readonly now: Instant };
 
 export interface Leadership {
+  /** Which lease it is about. */
+  readonly scope: string;
   /** Takes the lease if it is free or has expired. */
   acquire(signal: AbortSignal): Promise<LeaseAnswer>;
   /** Reads the database's clock, and whether the lease is still ours; waits for nobody, and writes nothing. */

@@ -129,7 +129,7 @@ export async function writeRows(
   const context = (): ComposeContext => ({
     now,
     changedAt: elapsedSince(now, readAtMs, parts.clock.monotonicMs()),
-    archivesConfigured: parts.archiveSource !== null,
+    archivesConfigured: parts.archiveSource !== null || parts.countsArchives === true,
     maxAgeMs: parts.config.maxAgeMs,
     horizonMs: plan.horizonMs,
     fleet,

@@ -69,8 +69,32 @@ export interface ObserverView {
   readonly complete?: CompleteLook | null;
   /** Of a host in a fleet: workspaces that another host's word stands for, by that host. */
   readonly rivals?: ReadonlyMap<WorkspaceId, string>;
+  /** Of a process in a fleet as a whole. */
+  readonly fleet?: FleetView;
   /** Of a fleet's table unit: what the hosts said last, and which of them are lost. */
-  readonly watch?: Pick<FleetWatch, "reading" | "lost">;
+  readonly watch?: Pick<FleetWatch, "reading" | "readMs" | "lost">;
+}
+
+export interface FleetView {
+  readonly host: string;
+  /** Who writes what no host claims, and looks at archives. */
+  readonly table: { readonly role: Role; readonly leader: string | null };
+  /** Workspaces that this host has as well, but another one's word stands for. */
+  readonly contested: ReadonlyMap<WorkspaceId, string>;
+  /** Null: not read yet. */
+  readonly hosts: readonly HostLine[] | null;
+}
+
+export interface HostLine {
+  readonly host: string;
+  readonly leader: string | null;
+  /** Null: it never gave a sign. */
+  readonly seenAgeMs: number | null;
+  /** Since its last look of which everything was committed. */
+  readonly completeAgeMs: number | null;
+  readonly isLost: boolean;
+  readonly containers: number | null;
+  readonly volumes: number | null;
 }
 
 /** A row that is observed, as it was last read or written. The holder stays the same while its row is replaced. */

@@ -7,6 +7,7 @@ import type { CycleReport } from "../observer/report.ts";
 import type { SourceHealth } from "../observer/source.ts";
 import type { LinkHealth, ObserverView } from "../observer/view.ts";
 import { errorText, publicText } from "./error-text.ts";
+import { describeFleet } from "./fleet-view.ts";
 import { type Item, judge } from "./judgement.ts";
 
 export interface BuildInfo {
@@ -19,10 +20,17 @@ export interface BuildInfo {
 const MOST_DEATHS = 20;
 
 /**
+ * @param sign of a host in a fleet, instead of what it knows of the others
+ *
  * Bounded whatever the world holds: lists name the first hundred and count the rest, error texts are cut.
  * Ages are null for what never happened. Keys are stable; adding one is a minor version.
  */
-export function describeView(view: ObserverView, build: BuildInfo, health: HealthConfig): JsonObject {
+export function describeView(
+  view: ObserverView,
+  build: BuildInfo,
+  health: HealthConfig,
+  sign?: JsonObject,
+): JsonObject {
   const age = (atMs: number | null) => (atMs === null ? null : roundMs(view.nowMs - atMs));
   const { state, headline, items } = judge(view, health);
   const describeItem = ({ what, sinceMs, detail, advice }: Item): JsonObject => ({
@@ -52,6 +60,7 @@ export function describeView(view: ObserverView, build: BuildInfo, health: Healt
     orphans: mapValues(view.orphans, named),
     held: mapValues(view.held, named),
     foreign: mapValues(view.foreign, (foreign) => foreign && { known: foreign.known, seen: foreign.seen }),
+    ...(sign !== undefined ? { fleet: sign } : view.fleet ? { fleet: describeFleet(view.fleet) } : {}),
     deaths: {
       count: view.deaths.length,
       latest: view.deaths.slice(-MOST_DEATHS).map((death) => ({

@@ -221,3 +221,23 @@ export const viewMetrics: readonly ViewMetric[] = [
     [processStartSeconds],
   ]),
 ];
+
+/** Of a member of a fleet, in addition. */
+export const fleetMetrics: readonly ViewMetric[] = [
+  gauge(
+    "observer_host_contested_workspaces",
+    "In a fleet, workspaces that this host has as well, but another one's word stands for; only while leading.",
+    [],
+    ({ view }) => [[leads(view) && view.fleet ? view.fleet.contested.size : null]],
+  ),
+  gauge(
+    "observer_fleet_hosts",
+    "In a fleet, the registered hosts, as this one last read them: those that give signs, and those that are lost.",
+    ["state"],
+    ({ view }) =>
+      (["present", "lost"] as const).map((state) => {
+        const these = view.fleet?.hosts?.filter(({ isLost }) => isLost === (state === "lost"));
+        return [these?.length ?? null, state] as const;
+      }),
+  ),
+];

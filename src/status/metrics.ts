@@ -6,7 +6,7 @@ import type { CycleReport, ReportKind, Stage } from "../observer/report.ts";
 import type { SourceName } from "../observer/source.ts";
 import type { ObserverView } from "../observer/view.ts";
 import type { BuildInfo } from "./describe.ts";
-import { type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
+import { fleetMetrics, type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
 import { Counter, Gauge, Histogram, Registry } from "./prom-client.ts";
 
 /** One metric as prom-client holds it. A histogram's values are its cumulative buckets (`le`), sums and counts. */
@@ -35,6 +35,8 @@ export interface MetricsParts {
   readonly view: () => ObserverView;
   readonly build: BuildInfo;
   readonly health: HealthConfig;
+  /** Of a fleet. */
+  readonly isMember?: boolean;
 }
 
 const STAGES: readonly Stage[] = ["stamp", "list", "load", "inspect", "save", "again", "wake"];
@@ -47,7 +49,7 @@ const DURATIONS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 /** From a glance after an event to what happened while nobody looked. */
 const LAGS_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 1800];
 
-export function createMetrics({ view, build, health }: MetricsParts): Metrics {
+export function createMetrics({ view, build, health, isMember = false }: MetricsParts): Metrics {
   const registry = new Registry();
   const histogram = (
     name: string,
@@ -93,7 +95,10 @@ export function createMetrics({ view, build, health }: MetricsParts): Metrics {
     help: "Rows left for the next look: their container and volume still moved at the second look.",
     registers: [registry],
   });
-  const ofView = viewMetrics.map((metric) => ({ metric, write: writer(metric, registry) }));
+  const ofView = [...viewMetrics, ...(isMember ? fleetMetrics : [])].map((metric) => ({
+    metric,
+    write: writer(metric, registry),
+  }));
 
   let workspaces: number | null = null;
   let contested: number | null = null;

@@ -65,9 +65,22 @@ test.each([
     "a state of a newer Engine",
     { "container.running": false, "container.reason": "Hibernating", "container.health": "none" },
   ],
+  ["of a fleet's host", { "container.host": "vm-1", "volume.host": "vm-2" }],
+  ["of a fleet, the volume alone", { container: undefined, "volume.host": "vm-1" }],
+  [
+    "of a host that is lost",
+    {
+      "container.host": "vm-1",
+      "container.unknown": true,
+      "container.reason": "HostLost",
+      "volume.host": "vm-1",
+      "volume.unknown": true,
+      "volume.reason": "HostLost",
+    },
+  ],
   [
     "new keys anywhere",
-    { node: {}, "container.host": "a", "volume.host": "a", "archive.etag": "x", "observed.nodes": 1 },
+    { node: {}, "container.node": "a", "volume.node": "a", "archive.etag": "x", "observed.nodes": 1 },
   ],
 ] as const)("valid: %s", (_, changes) => {
   expect([validate(changed(changes)), validate.errors]).toEqual([true, null]);
@@ -95,6 +108,9 @@ test.each([
   ["a stamp without its six decimals", { "observed.archives": "2026-11-23T20:05:12Z" }],
   ["a time with an offset", { "volume.last_transition_at": "2026-11-23T20:02:33.870114+01:00" }],
   ["a time that is none", { "archive.uploaded_at": "yesterday" }],
+  ["of a fleet, a volume without its stamp", { "volume.host": "vm-1", "observed.volumes": undefined }],
+  ["known not to be known, but of no host", { "volume.unknown": true, "volume.reason": "HostLost" }],
+  ["known, and called lost", { "container.host": "vm-1", "container.unknown": false }],
   ["a size that is none", { "archive.size_bytes": -1 }],
 ] as const)("invalid: %s", (_, changes) => {
   expect(validate(changed(changes))).toBe(false);

@@ -101,6 +101,7 @@ export class FakeDatabase {
     const call = <T>(kind: string, signal: AbortSignal, act: () => T) =>
       this.#call(caller, kind, signal, act, scope);
     return {
+      scope,
       acquire: (signal) => call("acquire", signal, () => this.#acquire(name, scope)),
       confirm: (lease, signal) => call("confirm", signal, () => this.#confirm(lease)),
       renew: (lease, signal) => call("renew", signal, () => this.#renew(lease)),

@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
     file: "believe.ts",
     replace: [
       [
-        "const isPresent = isJsonObject(row.conditions[kind]);",
+        "const isPresent = rows.holds(row, kind);",
         "const isPresent = ((memory.suspicions as any)['seen ' + kind] ?? { has: () => false }).has(row.id); ((suspicions as any)['seen ' + kind] = listing.byWorkspace);",
       ],
     ],

@@ -33,6 +33,7 @@ describe("loadConfig() defaults", () => {
       hintChannel: "ob:wake",
       wakeChannel: "wc:wake",
       guard: { enabled: true, min: 5, ratio: 0.5, confirm: 3 },
+      fleet: null,
       transitionsMaxAgeMs: 30 * 24 * 3_600_000,
       status: { listen: { hostname: "127.0.0.1", port: 9464 }, token: null },
       telemetry: null,

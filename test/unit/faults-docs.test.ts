@@ -52,9 +52,10 @@ test("each alert is raised by some fault, or by what no fault here does", () => 
   const others = readAlerts()
     .map(({ alert }) => alert)
     .filter((alert) => !raised.has(alert));
-  // Two databases, a bug of ours, a leak, another writer, and what a platform leaves behind.
+  // Two databases, a bug of ours, a leak, another writer, a fleet, and what a platform leaves behind.
   expect(others.toSorted()).toEqual([
     "ObserverFilesGrowing",
+    "ObserverHostLost",
     "ObserverMemoryGrowing",
     "ObserverOrphans",
     "ObserverRowsFenced",

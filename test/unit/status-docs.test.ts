@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createStatusApp } from "../../src/status/app.ts";
 import { createMetrics } from "../../src/status/metrics.ts";
 import { parseExposition } from "./status-exposition.ts";
-import { build, health, leaderView, report } from "./status-fixtures.ts";
+import { build, health, memberView, report } from "./status-fixtures.ts";
 
 const page = readFileSync(new URL("../../docs/status-endpoint.md", import.meta.url), "utf8");
 
@@ -26,8 +26,8 @@ function table(header: string): string[][] {
   return rows;
 }
 
-const view = () => leaderView();
-const metrics = createMetrics({ view, build, health });
+const view = () => memberView();
+const metrics = createMetrics({ view, build, health, isMember: true });
 metrics.onReport(report());
 const app = createStatusApp({ view, health, build, metrics, token: null });
 

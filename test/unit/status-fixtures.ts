@@ -3,6 +3,7 @@
 import { emptyMemory } from "../../src/observer/believe.ts";
 import type { HealthConfig } from "../../src/observer/health.ts";
 import { instant } from "../../src/observer/instant.ts";
+import type { WorkspaceId } from "../../src/observer/names.ts";
 import type { CycleReport } from "../../src/observer/report.ts";
 import type { SourceHealth } from "../../src/observer/source.ts";
 import type { LinkHealth, ObserverView } from "../../src/observer/view.ts";
@@ -107,6 +108,37 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
 });
 
 export const leaderView = (changes: Partial<ObserverView> = {}): ObserverView => view(changes);
+
+/** One of a fleet's members, and what it knows of the others. */
+export const memberView = (changes: Partial<ObserverView> = {}): ObserverView =>
+  view({
+    fleet: {
+      host: "vm-1",
+      table: { role: "standby", leader: "host-2" },
+      contested: new Map([["w7" as WorkspaceId, "vm-2"]]),
+      hosts: [
+        {
+          host: "vm-1",
+          leader: "host-1",
+          seenAgeMs: 1_200,
+          completeAgeMs: 3_400,
+          isLost: false,
+          containers: 90,
+          volumes: 95,
+        },
+        {
+          host: "vm-2",
+          leader: "host-2",
+          seenAgeMs: 75_000,
+          completeAgeMs: null,
+          isLost: true,
+          containers: null,
+          volumes: null,
+        },
+      ],
+    },
+    ...changes,
+  });
 
 export const standbyView = (changes: Partial<ObserverView> = {}): ObserverView =>
   view({

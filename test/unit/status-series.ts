@@ -1,14 +1,14 @@
 // The series that a scrape gives, with their labels, for tests of what uses them.
 import { createMetrics } from "../../src/status/metrics.ts";
 import { parseExposition } from "./status-exposition.ts";
-import { build, health, leaderView, report } from "./status-fixtures.ts";
+import { build, health, memberView, report } from "./status-fixtures.ts";
 
 /** What Prometheus adds to everything that it scrapes. */
 export const OF_THE_TARGET: readonly string[] = ["job", "instance"];
 
 /** By the name of a series, as a query names it: what labels it has, and with which values. */
 export async function realSeries(): Promise<Map<string, Map<string, Set<string>>>> {
-  const metrics = createMetrics({ view: () => leaderView(), build, health });
+  const metrics = createMetrics({ view: () => memberView(), build, health, isMember: true });
   metrics.onReport(report());
   return seriesOf(await metrics.text());
 }

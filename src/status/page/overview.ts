@@ -8,11 +8,13 @@ import { badge, foreign, type Html, html, shown } from "./html.ts";
 
 const MOST_EXITS = 8;
 const MOST_FAILURES = 5;
+const MOST_HOSTS = 200;
 
 export function facts(view: ObserverView): Html {
   const { nowMs, cadence } = view;
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(nowMs - atMs));
   const entries: Fact[] = [
+    ...(view.fleet ? [["Host", foreign(view.fleet.host, 60)] as Fact] : []),
     ["Role", html`${badge(ROLE_TONE[view.role], view.role)}`],
     ...(view.role === "leader"
       ? []
@@ -48,6 +50,27 @@ export function sources(view: ObserverView): Html {
 <caption>Sources: what it observes</caption>
 <thead><tr><th scope="col">Source</th><th scope="col">State</th><th scope="col">Last observed</th><th scope="col" class="wide number">Took</th><th scope="col" class="wide number">Failed</th></tr></thead>
 <tbody>${row(SOURCES.engine, view.sources.engine)}${row(SOURCES.archives, view.sources.archives)}</tbody></table>`;
+}
+
+/** Of a fleet, the lost ones first; empty elsewhere. */
+export function hosts({ fleet }: ObserverView): Html | "" {
+  if (!fleet) return "";
+  const all = fleet.hosts ?? [];
+  const shownHosts = [...all].sort((a, b) => Number(b.isLost) - Number(a.isLost)).slice(0, MOST_HOSTS);
+  const age = (ms: number | null) => (ms === null ? "never" : ago(ms));
+  return html`<table>
+<caption>Hosts: ${counted(all.length, "host")} on this table${
+    fleet.contested.size === 0
+      ? ""
+      : `; ${counted(fleet.contested.size, "workspace")} of this one's are another's too`
+  }</caption>
+<thead><tr><th scope="col">Host</th><th scope="col">State</th><th scope="col">Last sign</th><th scope="col" class="wide">All written</th><th scope="col" class="number">Containers</th><th scope="col" class="wide number">Volumes</th></tr></thead>
+<tbody>${shownHosts.map(
+    (line) => html`<tr><th scope="row">${foreign(line.host, 60)}</th>
+<td>${line.isLost ? badge("bad", "lost") : badge("good", "present")}</td>
+<td>${age(line.seenAgeMs)}</td><td class="wide">${age(line.completeAgeMs)}</td>
+<td class="number">${line.containers ?? "–"}</td><td class="wide number">${line.volumes ?? "–"}</td></tr>`,
+  )}</tbody></table>${all.length > MOST_HOSTS ? html`<p class="quiet">${all.length - MOST_HOSTS} more are not shown.</p>` : ""}`;
 }
 
 function stateOfSource({ consecutiveFailures, lastSuccessMs }: SourceHealth, { role }: ObserverView): Html {

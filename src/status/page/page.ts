@@ -9,7 +9,7 @@ import { Live, type Sections } from "../live.ts";
 import { Roster, type RosterQuery } from "../roster.ts";
 import { charts, samplesTable } from "./charts.ts";
 import { type Html, html, moment, shown } from "./html.ts";
-import { facts, lately, links, sources } from "./overview.ts";
+import { facts, hosts, lately, links, sources } from "./overview.ts";
 import { headline, toneOf, verdictItems } from "./verdict.ts";
 import type { Told } from "./workspace.ts";
 import { filters, noRows, pager, table } from "./workspaces.ts";
@@ -72,7 +72,7 @@ export function createPage(parts: PageParts): Page {
         headline: headline(verdict),
         items: verdictItems(verdict, now, wallMs),
         facts: facts(now),
-        sources: sources(now),
+        sources: html`${sources(now)}${hosts(now)}`,
         links: links(now),
         charts: charts(samples),
         samples: samplesTable(samples),

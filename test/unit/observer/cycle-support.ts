@@ -122,6 +122,7 @@ export class CycleWorld {
         report: async () => {},
       },
       leadership: {
+        scope: "workspaces",
         acquire: async () => ({ kind: "held", lease, now: this.now(), known: {} }),
         confirm: noted("confirm", (held: Lease) => this.renew(held)),
         renew: noted("renew", (held: Lease) => this.renew(held)),

@@ -1,0 +1,77 @@
+/** The parts of a process that is one of a fleet (ADR 14): a unit for its host, and one for the table. */
+import { createLeadership, SCOPE } from "./adapters/postgres.ts";
+import type { PostgresClient } from "./adapters/postgres-client.ts";
+import { hostScope, readFleet, readLiveHosts, tableScope } from "./adapters/postgres-fleet.ts";
+import { readKnownWorld } from "./adapters/postgres-statements.ts";
+import type { Config } from "./config.ts";
+import type { CycleParts } from "./observer/cycle.ts";
+import { HostOwnership } from "./observer/ownership.ts";
+import { UnworkableError } from "./observer/ports.ts";
+
+/** The identity of the Engine that a single observer wrote the table from, before it became a fleet's. */
+interface Former {
+  engine: string | null;
+}
+
+export interface FleetUnits {
+  readonly cycle: CycleParts;
+  readonly table: CycleParts | null;
+  readonly former: Former;
+}
+
+export function fleetUnits(whole: CycleParts, config: Config, database: PostgresClient): FleetUnits {
+  const { fleet, instance, archives } = config;
+  const former: Former = { engine: null };
+  if (fleet === null) return { cycle: whole, table: null, former };
+  const { host, lostAfterMs } = fleet;
+  const read = (signal: AbortSignal) =>
+    readFleet(database.asker("Cannot read the signs of the hosts", signal));
+  return {
+    former,
+    cycle: {
+      ...whole,
+      leadership: createLeadership(database, instance, hostScope(host)),
+      archiveSource: null,
+      archivesIdentity: null,
+      countsArchives: archives !== null,
+      unit: { kind: "host", ownership: new HostOwnership(host, () => former.engine) },
+    },
+    table: {
+      ...whole,
+      leadership: createLeadership(database, instance, tableScope(archives !== null)),
+      engineSource: null,
+      unit: { kind: "table", registry: { read }, lostAfterMs },
+    },
+  };
+}
+
+/** `host:vm-17` wakes that one alone; whatever else a hint says, or nothing, wakes all. */
+export function isHintFor({ fleet }: Config): ((payload: string) => boolean) | undefined {
+  if (fleet === null) return undefined;
+  return (payload) => !payload.startsWith("host:") || payload === `host:${fleet.host}`;
+}
+
+/** A table is written by a fleet or by a single observer, and the one must not undo what the other does. */
+export async function judgeFleet(
+  { fleet }: Config,
+  database: PostgresClient,
+  hasStatusTable: boolean,
+  former: Former,
+  signal: AbortSignal,
+): Promise<void> {
+  const ask = database.asker("Cannot read whose table it is", signal);
+  if (fleet !== null) {
+    if (!hasStatusTable)
+      throw new UnworkableError(
+        "Cannot work with this database: hosts of a fleet tell one another in observer_status, which is missing or may not be written; run observer schema | psql",
+      );
+    const known = (await readKnownWorld(ask, SCOPE)) as { engine?: unknown } | null;
+    former.engine = typeof known?.engine === "string" ? known.engine : null;
+    return;
+  }
+  const hosts = await readLiveHosts(ask);
+  if (hosts.length > 0)
+    throw new UnworkableError(
+      `Cannot work with this database: a fleet writes it (${hosts.slice(0, 5).join(", ")}), and a single observer would take all that it doesn't see for gone; set OBSERVER_HOST, or stop the fleet first`,
+    );
+}
