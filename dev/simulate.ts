@@ -3,11 +3,14 @@
  *
  *     bun dev/simulate.ts --seeds 100000     seeds 1 to 100000; stops at the first failure
  *     bun dev/simulate.ts --seed 4711 --verbose
+ *     bun dev/simulate.ts --fleet --seeds 10000   a fleet of hosts on one table
  *     bun dev/simulate.ts --mutants --write  planted bugs: which check catches each, and after how many seeds
  *
  * A seed that fails prints what was broken, its fault rates, and the command that replays it. Exit code 1.
  */
 import { parseArgs } from "node:util";
+import { simulateFleet } from "../test/simulation/fleet.ts";
+import { fleetMutants } from "../test/simulation/fleet-mutants.ts";
 import { hunt, mutants } from "../test/simulation/mutants.ts";
 import { type SimulationResult, simulate } from "../test/simulation/simulation.ts";
 import { replaceBetween } from "./chaos/report.ts";
@@ -16,11 +19,11 @@ const PROGRESS_EVERY_MS = 10_000;
 const MOST_SEEDS_FOR_A_MUTANT = 1_500;
 
 /** @returns the exit code */
-async function huntAll(writesPage: boolean): Promise<number> {
+async function huntAll(isFleet: boolean, writesPage: boolean): Promise<number> {
   const rows: string[] = [];
   let missed = 0;
-  for (const mutant of mutants) {
-    const caught = await hunt(mutant, MOST_SEEDS_FOR_A_MUTANT);
+  for (const mutant of isFleet ? fleetMutants : mutants) {
+    const caught = await hunt(mutant, MOST_SEEDS_FOR_A_MUTANT, isFleet ? simulateFleet : simulate);
     if (caught === null) missed += 1;
     const [check, seeds] =
       caught === null ? ["not caught", MOST_SEEDS_FOR_A_MUTANT] : [caught.check, caught.seeds];
@@ -28,15 +31,15 @@ async function huntAll(writesPage: boolean): Promise<number> {
     rows.push(`| ${mutant.name} | ${check} | ${seeds} |`);
   }
   const table = ["| planted bug | caught by | after so many seeds |", "|---|---|---|", ...rows];
-  if (writesPage) await replaceBetween("simulation", table.join("\n"));
+  if (writesPage) await replaceBetween(isFleet ? "fleet" : "simulation", table.join("\n"));
   return missed === 0 ? 0 : 1;
 }
 
-export function explainFailure({ seed, failure, rates }: SimulationResult): string {
+export function explainFailure({ seed, failure, rates }: SimulationResult, flags = ""): string {
   return [
     `Seed ${seed}: ${failure?.message}`,
     `  fault rates: ${rates}`,
-    `  replay:      bun dev/simulate.ts --seed ${seed} --verbose`,
+    `  replay:      bun dev/simulate.ts ${flags}--seed ${seed} --verbose`,
   ].join("\n");
 }
 
@@ -49,17 +52,21 @@ async function main(): Promise<number> {
       verbose: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
       mutants: { type: "boolean", default: false },
+      fleet: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
-  if (values.mutants) return await huntAll(values.write);
+  const isFleet = values.fleet;
+  if (values.mutants) return await huntAll(isFleet, values.write);
+  const run = isFleet ? simulateFleet : simulate;
+  const explained = (result: SimulationResult) => explainFailure(result, isFleet ? "--fleet " : "");
   if (values.seed !== undefined) {
     const onTrace = (line: string) => console.log(line);
-    const result = simulate(Number(values.seed), values.verbose ? { onTrace } : {});
+    const result = run(Number(values.seed), values.verbose ? { onTrace } : {});
     console.log(
       result.failure === null
         ? `Seed ${result.seed}: all promises kept, trace ${result.trace.toString(16)}`
-        : explainFailure(result),
+        : explained(result),
     );
     return result.failure === null ? 0 : 1;
   }
@@ -72,7 +79,7 @@ async function main(): Promise<number> {
   let nextProgressMs = startedMs + PROGRESS_EVERY_MS;
   let done = 0;
   for (let seed = first; seed < first + count; seed++) {
-    const result = simulate(seed);
+    const result = run(seed);
     done += 1;
     virtualMs += result.virtualMs;
     writes += result.writes;
@@ -80,7 +87,7 @@ async function main(): Promise<number> {
       const { check } = result.failure;
       const seen = failures.get(check) ?? [];
       failures.set(check, [...seen, seed]);
-      if (seen.length === 0) console.log(explainFailure(result));
+      if (seen.length === 0) console.log(explained(result));
       if (!values["keep-going"]) break;
     }
     if (performance.now() > nextProgressMs) {

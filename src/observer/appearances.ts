@@ -46,7 +46,9 @@ export class Appearances {
   }
 
   #compare(key: HostedKey, before: Listing<Seen> | null, now: Listing<Seen>, stamp: Instant): void {
-    for (const id of this.#of[key].keys()) if (!now.byWorkspace.has(id)) this.#of[key].delete(id);
+    // One that was begun before the resource was seen, by a glance, says nothing of it.
+    for (const [id, { since }] of this.#of[key])
+      if (!now.byWorkspace.has(id) && since < formatInstant(stamp)) this.#of[key].delete(id);
     for (const [id, seen] of now.byWorkspace)
       if (before?.byWorkspace.get(id) !== seen) this.#note(key, id, before, seen, stamp);
   }

@@ -53,6 +53,9 @@ export interface SaveWatcher {
   loaded(caller: Caller, rows: readonly WorkspaceRow[]): void;
   /** The database told its clock. */
   toldClock(stamp: string): void;
+  /** A lease was taken; a status was written. */
+  acquired?(caller: Caller, scope: string): void;
+  reported?(caller: Caller): void;
 }
 
 /** The statement's own time-out. Its caller may have given up, or its wire be cut, long before. */
@@ -102,7 +105,12 @@ export class FakeDatabase {
       this.#call(caller, kind, signal, act, scope);
     return {
       scope,
-      acquire: (signal) => call("acquire", signal, () => this.#acquire(name, scope)),
+      acquire: (signal) =>
+        call("acquire", signal, () => {
+          const answer = this.#acquire(name, scope);
+          if (answer.kind === "held") this.watcher.acquired?.(caller, scope);
+          return answer;
+        }),
       confirm: (lease, signal) => call("confirm", signal, () => this.#confirm(lease)),
       renew: (lease, signal) => call("renew", signal, () => this.#renew(lease)),
       release: (lease, signal) =>
@@ -192,6 +200,7 @@ export class FakeDatabase {
       report: (status, signal) =>
         this.#call(caller, "report", signal, () => {
           this.statuses.set(caller.name, { status, updatedAt: this.now() });
+          this.watcher.reported?.(caller);
         }),
     };
   }

@@ -218,13 +218,17 @@ export interface Catch {
 }
 
 /** @returns null when so many seeds did not catch it */
-export async function hunt(mutant: Mutant, mostSeeds: number): Promise<Catch | null> {
+export async function hunt(
+  mutant: Mutant,
+  mostSeeds: number,
+  run: typeof simulate = simulate,
+): Promise<Catch | null> {
   const folder = mutant.file === undefined ? null : mutatedCopy(mutant);
   try {
     const domain = folder === null ? realDomain : await load(folder);
     const sabotage = new Set(mutant.sabotage === undefined ? [] : [mutant.sabotage]);
     for (let seed = 1; seed <= mostSeeds; seed++) {
-      const { failure } = simulate(seed, { domain, sabotage });
+      const { failure } = run(seed, { domain, sabotage });
       if (failure !== null) return { ...failure, seeds: seed };
     }
     return null;
