@@ -46,7 +46,7 @@ export function fleetUnits(whole: CycleParts, config: Config, database: Postgres
 }
 
 /** `host:vm-17` wakes that one alone; whatever else a hint says, or nothing, wakes all. */
-export function isHintFor({ fleet }: Config): ((payload: string) => boolean) | undefined {
+export function isHintFor({ fleet }: Pick<Config, "fleet">): ((payload: string) => boolean) | undefined {
   if (fleet === null) return undefined;
   return (payload) => !payload.startsWith("host:") || payload === `host:${fleet.host}`;
 }

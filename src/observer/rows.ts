@@ -165,7 +165,8 @@ export class RowMirror {
   }
 
   /** Takes in what was read of some rows. One that was never seen is taken as it is. */
-  mergeSome(rows: readonly WorkspaceRow[], { overtaken, doubted }: Reading): void {
+  mergeSome(rows: readonly WorkspaceRow[], reading: Reading): void {
+    const { overtaken, doubted } = reading;
     for (const row of rows) {
       const known = this.#rows.get(row.id);
       if (known === undefined) {
@@ -183,6 +184,9 @@ export class RowMirror {
         const isTable = this.unit?.kind === "table";
         if (isTable && unclaimedOf(known.row.conditions) !== unclaimedOf(row.conditions))
           known.unclaimedSince = null;
+        // Where others write as well, a reading beside this one may tell what was before.
+        if (this.unit !== undefined)
+          for (const other of this.#readings) if (other !== reading) other.doubted.add(row.id);
         known.row = row;
         known.engine = known.archives = null;
       }

@@ -56,6 +56,7 @@ export interface SaveWatcher {
   /** A lease was taken; a status was written. */
   acquired?(caller: Caller, scope: string): void;
   reported?(caller: Caller): void;
+  readFleet?(caller: Caller): void;
 }
 
 /** The statement's own time-out. Its caller may have given up, or its wire be cut, long before. */
@@ -130,6 +131,7 @@ export class FakeDatabase {
   /** As postgres-fleet.ts reads the signs of the hosts. */
   readFleet(caller: Caller, signal: AbortSignal): Promise<FleetReading> {
     return this.#call(caller, "fleet", signal, () => {
+      this.watcher.readFleet?.(caller);
       const said = [...this.statuses].flatMap(([instance, { status, updatedAt }]) =>
         isJsonObject(status.fleet) ? [{ instance, updatedAt, fleet: status.fleet }] : [],
       );

@@ -250,3 +250,26 @@ describe("loadConfig() bad values", () => {
     );
   });
 });
+
+describe("loadConfig() of a fleet", () => {
+  test("OBSERVER_HOST makes it a member", () => {
+    expect(load({ OBSERVER_HOST: "vm-17" }).fleet).toEqual({ host: "vm-17", lostAfterMs: 60_000 });
+    expect(load({ OBSERVER_HOST: "vm-17", OBSERVER_HOST_LOST_AFTER: "5m" }).fleet?.lostAfterMs).toBe(300_000);
+    expect(load({ OBSERVER_HOST_LOST_AFTER: "5m" }).fleet).toBeNull();
+  });
+
+  test.each([
+    [{ OBSERVER_HOST: "host:1" }, "OBSERVER_HOST must be up to 100 letters"],
+    [{ OBSERVER_HOST: "" }, "OBSERVER_HOST must not be empty"],
+    [
+      { OBSERVER_HOST: "a", OBSERVER_HOST_LOST_AFTER: "19s" },
+      'OBSERVER_HOST_LOST_AFTER must be at least twice OBSERVER_IDLE_INTERVAL, which is 10s by default, not "19s"',
+    ],
+    [
+      { OBSERVER_HOST: "a", OBSERVER_IDLE_INTERVAL: "1m", OBSERVER_MAX_AGE: "1m" },
+      'OBSERVER_HOST_LOST_AFTER must be at least twice OBSERVER_IDLE_INTERVAL, which is "1m", not 1m by default',
+    ],
+  ])("%j is refused", (env, problem) => {
+    expect(problemsOf(env).join()).toStartWith(problem);
+  });
+});
