@@ -119,7 +119,8 @@ export async function runCycle(
   const table = await readFleet(parts, plan, memory, report);
   if (engine !== null && parts.unit?.kind === "host") {
     parts.unit.ownership.answered(engine.value.identity);
-    memory.appearances.listed(memory.listed, engine.value, engine.stamp);
+    const { latest } = memory.stamps;
+    memory.appearances.listed(memory.listed, engine.value, { ...engine, latest });
     for (const id of memory.rivals.keys()) if (!rows.has(id)) memory.rivals.delete(id);
   }
   if (engine !== null) for (const ids of [vanished.container, vanished.volume]) ids.clear();

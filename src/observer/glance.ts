@@ -68,7 +68,9 @@ export async function runGlance(
   if (compareWorld(stamped.known, { engine: seen.identity, archives: null }).engine !== null)
     return done(false);
 
-  memory.appearances.glanced(target.ids, memory.listed, seen, stamped.now);
+  const { latest } = memory.stamps;
+  const look = { stamp: stamped.now, order: stamped.order, latest };
+  memory.appearances.glanced(target.ids, memory.listed, seen, look);
   const vanished = vanishedOf(parts, memory, rows, seen);
   const believed = rows.filter(({ row }) => !vanished.doubted.has(row.id));
   const pair = (id: WorkspaceId) => ({

@@ -77,7 +77,16 @@ export function settle(
   const renewed = HOSTED_KEYS.filter(
     (key) => fleet?.kind !== "host" || fleet.ownership.isMine(conditions[key]),
   );
-  if (engine !== null) {
+  // And what another one wrote after this look had begun is for the next look to judge.
+  const isOlder =
+    fleet?.kind === "host" &&
+    engine !== null &&
+    HOSTED_KEYS.some((key) => {
+      const isOthers = isJsonObject(conditions[key]) && !renewed.includes(key);
+      const at = parseInstant(stamps[SOURCE_OF[key]]);
+      return !isOthers && at !== null && at > engine.stamp;
+    });
+  if (engine !== null && !isOlder) {
     mirrored.engineOrder = engine.order ?? mirrored.engineOrder;
     mirrored.engine = {
       container: engine.container,

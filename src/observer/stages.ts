@@ -154,6 +154,10 @@ export async function writeRows(
   const settled = await report.stage("again", () => secondLook(parts, plan, suspects));
   report.moving = suspects.size - (settled?.size ?? 0);
   report.leftOut([...suspects.keys()].filter((id) => settled?.has(id) !== true));
+  for (const [id, pair] of settled ?? []) {
+    const { stamp, order = 0 } = suspects.get(id)!.pair;
+    memory.appearances.saw(id, memory.listed, pair, { stamp, order, latest: memory.stamps.latest });
+  }
   const suspicious = [...suspects.values()].map(({ mirrored }) => mirrored);
   await composeAndSave(suspicious, ({ row: { id } }) => {
     const pair = settled?.get(id);

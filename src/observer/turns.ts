@@ -4,6 +4,11 @@ export class Turns {
 
   #count = 0;
 
+  /** The number of the latest turn. */
+  get latest(): number {
+    return this.#count;
+  }
+
   /** @param work gets the number of its turn, from 1 on */
   take<T>(work: (turn: number) => Promise<T>): Promise<T> {
     const done = this.#last.then(() => {

@@ -70,14 +70,14 @@ export const fleetMutants: readonly Mutant[] = [
     file: "appearances.ts",
     replace: [
       ["if (last !== undefined && identityOf(last) === identity) return;", ""],
-      ["if (this.#of[key].get(id)?.identity !== identity)", ""],
+      ["if (known !== undefined && (known.identity === identity || order < known.order)) return;", ""],
       ["if (before?.byWorkspace.get(id) !== seen) this", "this"],
     ],
   },
   {
     name: "an older whole look forgets when a glance saw it appear",
     file: "appearances.ts",
-    replace: [["&& since < formatInstant(stamp)", ""]],
+    replace: [["&& look.order > notedBy", ""]],
   },
   {
     name: "what another host wrote is an earlier state of one's own",

@@ -149,27 +149,32 @@ describe("Appearances", () => {
     };
   };
   const nothing = { container: null, volume: null };
+  const look = (at: number) => ({ stamp: second(at), order: at, latest: 8 });
 
   test("what is there at the first look has no date; what appears is dated once", () => {
     const it = new Appearances();
     const [none, one, two] = [listed(null), listed(container()), listed(container({ containerId: "ab" }))];
-    it.listed(nothing, one.now, second(1));
+    it.listed(nothing, one.now, look(1));
     expect(it.at("container", id("a"))).toBeNull();
-    it.listed(one.listings, none.now, second(2));
-    it.listed(none.listings, one.now, second(3));
-    it.listed(one.listings, listed(container({ state: "exited" })).now, second(4));
+    it.listed(one.listings, none.now, look(2));
+    it.listed(none.listings, one.now, look(3));
+    it.listed(one.listings, listed(container({ state: "exited" })).now, look(4));
     expect(it.at("container", id("a"))).toBe(stampOf(3));
-    it.listed(one.listings, two.now, second(5));
+    it.listed(one.listings, two.now, look(5));
     expect(it.at("container", id("a"))).toBe(stampOf(5));
   });
 
   test("a whole listing that was begun before a glance saw it doesn't make it younger", () => {
     const it = new Appearances();
     const [none, one] = [listed(null), listed(container())];
-    it.glanced(new Set([id("a")]), none.listings, one.now, second(7));
-    it.listed(none.listings, none.now, second(6));
-    it.listed(none.listings, one.now, second(9));
+    it.glanced(new Set([id("a")]), none.listings, one.now, look(7));
+    it.listed(none.listings, none.now, look(6));
+    // Nor does one that was begun while the glance was on its way.
+    it.listed(none.listings, none.now, look(8));
+    it.listed(none.listings, one.now, look(9));
     expect(it.at("container", id("a"))).toBe(stampOf(7));
+    it.listed(one.listings, none.now, look(10));
+    expect(it.at("container", id("a"))).toBeNull();
   });
 });
 
