@@ -64,9 +64,9 @@ export class FleetChecks implements SaveWatcher {
     host.isRegistered = true;
   }
   readFleet(caller: Caller): void {
-    const silences = [...this.hosts.values()].map(
-      ({ name, signMs }) => [name, this.timeline.nowMs - signMs] as const,
-    );
+    const silences = [...this.hosts.values()]
+      .filter(({ isRegistered }) => isRegistered)
+      .map(({ name, signMs }) => [name, this.timeline.nowMs - signMs] as const);
     this.#silences.set(caller, new Map(silences));
   }
   loaded(): void {}
@@ -193,8 +193,9 @@ export class FleetChecks implements SaveWatcher {
       this.fail("P2", `${what} without a stamp`);
       return;
     }
-    for (const { name, truth, listedMs, isRegistered } of this.hosts.values()) {
-      if (!isRegistered) continue;
+    for (const { name, truth, listedMs } of this.hosts.values()) {
+      // One that registered while the statement was on its way is not asked for yet.
+      if (!this.#silences.get(caller)?.has(name)) continue;
       if (listedMs < fromMs) this.fail("P1", `${what}, though ${name} has not looked since`);
       if (!truth.during(id, fromMs, this.timeline.nowMs).some((state) => state[key] === undefined))
         this.fail("P1", `${what}, though ${name} has had it all the time`);
