@@ -112,7 +112,9 @@ test("Two hosts have one workspace: the later claim stands, nothing flaps, and i
   await world.docker.engine.run({ name: "ws-f2", volume: "ws-f2-home" });
   await platform.shows("f2 on vm-1", ["f2"], isOn("vm-1"), { afterSeq });
   expect(await b.logged("host.contested")).toMatchObject({ workspaces: ["f2"] });
-  expect((await b.get("/metrics")).text).toContain("observer_host_contested_workspaces 1");
+  const exposition = (await b.get("/metrics")).text;
+  expect(exposition).toContain("observer_host_contested_workspaces 1");
+  expect((await a.get("/metrics")).text).toContain('observer_fleet_hosts{state="present"} 2');
   // Some looks of both later it is the same, though the one that lost would restart.
   const looks = async () =>
     Math.min(...(await Promise.all([a, b].map(async (one) => (await one.status()).totals.looks ?? 0))));
