@@ -83,7 +83,8 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
       const holder = await ask("Cannot read the lease", config.writeTimeoutMs, (signal) =>
         world.database.transaction("Cannot read the lease", signal, async (tx) => {
           const [row] = await tx<{ holder: string }[]>`
-            select holder from observer_lease where expires_at > clock_timestamp() limit 1`;
+            select holder from observer_lease
+             where scope = ${world.cycle.leadership.scope} and expires_at > clock_timestamp() limit 1`;
           return row?.holder ?? null;
         }),
       );
