@@ -159,6 +159,26 @@ export function engineClient(socketPath: string, defaults: ContainerDefaults = {
     async waitForExit(id: string): Promise<number> {
       return (await request<{ StatusCode: number }>("POST", `${container(id)}/wait`)).StatusCode;
     },
+    /**
+     * Runs one that needs more memory than it may have. On a busy machine the Engine now and then never hears why it was
+     * killed, one time in ten: then it is run again.
+     */
+    async runOutOfMemory(options: Pick<ContainerOptions, "name" | "volume">): Promise<void> {
+      // dd takes its whole block into memory.
+      const cmd = ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
+      for (let attempt = 1; ; attempt++) {
+        const id = await client.run({ ...options, cmd, memoryBytes: 8 * 1024 * 1024 });
+        await client.waitForExit(id);
+        const isTold = await waitFor(
+          "the Engine to tell",
+          1_000,
+          async () => (await client.inspect(id)).State.OOMKilled,
+        ).catch(() => false);
+        if (isTold) return;
+        if (attempt === 5) throw new Error(`The Engine never tells that ${options.name} ran out of memory`);
+        await client.remove(id);
+      }
+    },
     waitForHealth: (id: string, status: "healthy" | "unhealthy" | "starting", deadlineMs = 20_000) =>
       waitFor(`container ${id} to be ${status}`, deadlineMs, async () => {
         return (await client.inspect(id)).State.Health?.Status === status;

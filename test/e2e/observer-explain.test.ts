@@ -94,13 +94,7 @@ test("The log says how long it took from the end to the row", async () => {
 
 test("A container that runs out of memory is told so, also after it is gone", async () => {
   const { engine } = world.docker;
-  await engine.run({
-    name: "ws-hungry",
-    volume: "ws-hungry-home",
-    memoryBytes: 8 * 1024 * 1024,
-    // It takes its whole block into memory.
-    cmd: ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"],
-  });
+  await engine.runOutOfMemory({ name: "ws-hungry", volume: "ws-hungry-home" });
   await platform.shows("OOM", ["hungry"], ({ container }) => container?.reason === "OOMKilled");
   expect((await asJson("hungry")).death).toMatchObject({ oom_killed: true, exit_code: 137 });
   const text = (await explain("hungry")).stdout;
