@@ -11,6 +11,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { readBody } from "./http-body.ts";
 
 /** As the SDK hands it to its transport, signature and all. */
 export interface SignedRequest {
@@ -87,22 +88,11 @@ async function answerTo(
     timeout: false,
     signal,
   });
-  if (response.status !== 200 || response.body === null) {
+  if (response.status !== 200) {
     await response.body?.cancel();
     return null;
   }
-  const chunks: Uint8Array[] = [];
-  let seen = 0;
-  const reader = response.body.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    chunks.push(read.value);
-    seen += read.value.length;
-    if (seen > maxBytes) {
-      await reader.cancel();
-      return null;
-    }
-  }
-  return { headers: Object.fromEntries(response.headers), body: Buffer.concat(chunks, seen) };
+  return { headers: Object.fromEntries(response.headers), body: await readBody(response, maxBytes) };
 }
 
 function urlOf({ protocol, hostname, port, path, query }: SignedRequest): string {

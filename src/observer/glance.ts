@@ -127,26 +127,29 @@ async function waitForEngine(
   await withDeadline(clock, deadlineMs, "Cannot look into containers", ask, stop).catch(() => null);
 }
 
-/** By the ids that events named, and by those that the rows hold: of these it is to be told whether they are still there. */
+/**
+ * By the ids that events named, and by those that the rows hold: of these it is to be told whether they are still there.
+ * Of what was never observed no id is known: only a list by names proves that it is absent (P1).
+ */
 function lookAt(
   parts: CycleParts,
   plan: Pick<CyclePlan, "stop">,
   { rows }: CycleMemory,
   { ids, containers }: GlanceTarget,
 ): Promise<EngineListing> {
-  const held = [...ids].flatMap((id) => {
-    const container = rows.get(id)?.row.conditions.container;
-    return isJsonObject(container) && typeof container.container_id === "string"
-      ? [container.container_id]
-      : [];
-  });
+  const containersOf = [...ids].map((id) => rows.get(id)?.row.conditions.container);
+  const held = containersOf.flatMap((container) =>
+    isJsonObject(container) && typeof container.container_id === "string" ? [container.container_id] : [],
+  );
   const isNamed = (short: string) => [...containers].some((full) => full.startsWith(short));
-  const named = new Set([...containers, ...held.filter((short) => !isNamed(short))]);
+  const named = containersOf.includes(undefined)
+    ? {}
+    : { named: new Set([...containers, ...held.filter((short) => !isNamed(short))]) };
   return withDeadline(
     parts.clock,
     Math.min(parts.config.listTimeoutMs, limits.glanceMs),
     "Cannot look at the workspaces that events named",
-    (signal) => parts.lookAt({ signal, only: ids, named }),
+    (signal) => parts.lookAt({ signal, only: ids, ...named }),
     plan.stop,
   );
 }

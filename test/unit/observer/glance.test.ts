@@ -48,6 +48,21 @@ describe("runGlance()", () => {
     expect(conditionsOf(world, "w1").container).toMatchObject({ running: true });
   });
 
+  test("P1: it asks by ids what was observed before, and by names what never was", () => {
+    const world = seenWorld();
+    const named: (readonly string[] | undefined)[] = [];
+    const { lookAt } = world;
+    world.lookAt = (look) => {
+      named.push(look.named && [...look.named]);
+      return lookAt(look);
+    };
+    const held = (conditionsOf(world, "w0").container as JsonObject).container_id as string;
+    glance(world, "w0");
+    world.rows = [...world.rows, row("new")];
+    glance(world, "w0", "new");
+    expect(named).toEqual([["f00", held], undefined]);
+  });
+
   test("P2, P3: it leaves the archive's stamp alone, and a whole look that was begun before it writes nothing over it", () => {
     const world = seenWorld();
     const before = conditionsOf(world, "w0").observed as JsonObject;
