@@ -94,7 +94,8 @@ test("Each host writes what its own Engine shows, and says so; what is nowhere i
     if (write.id === "f3" && write.conditions.container === null)
       expect(write.atMs).toBeGreaterThan((first?.at ?? Number.NaN) - 2_000);
   const [kept] = await platform.sql<{ details: { host?: string } }[]>`
-    select details from observer_transitions where workspace_id = 'f2' and condition = 'container'`;
+    select details from observer_transitions where workspace_id = 'f2' and condition = 'container'
+     order by id desc limit 1`;
   expect(kept?.details.host).toBe("vm-2");
 });
 
