@@ -33,7 +33,7 @@ interface Head {
   readonly server: string;
   readonly live: number;
 }
-interface LoadedRow {
+export interface LoadedRow {
   readonly id: string;
   readonly in_flight: boolean;
   readonly deleted: boolean;
@@ -43,12 +43,12 @@ interface LoadedRow {
 }
 
 /** Deleted rows are observed as long as they show a resource, so that the WC can see the deletion finish. */
-const IN_SCOPE = verbatim(`(deleted_at is null
+export const IN_SCOPE = verbatim(`(deleted_at is null
   or 'object' in (jsonb_typeof(conditions -> 'container'),
                   jsonb_typeof(conditions -> 'volume'),
                   jsonb_typeof(conditions -> 'archive')))`);
 
-const COLUMNS = sql`
+export const COLUMNS = sql`
   id::text as id,
   coalesce(operation::text, 'NONE') <> 'NONE' as in_flight,
   deleted_at is not null as deleted,
@@ -69,7 +69,7 @@ const read = (where: Sql): Sql => sql`
 const PAGE_ROWS = 2_000;
 /** So many are taken as one answer, for that takes one pass: the stamps that are due in a look at 100,000 rows. */
 const FEW_ROWS = 5_000;
-const page = (which: Sql, idType: string, after: string | null): Sql => {
+export const page = (which: Sql, idType: string, after: string | null): Sql => {
   const isAfter = after === null ? sql`true` : sql`workspaces.id > ${after}::${verbatim(idType)}`;
   return sql`${which} and ${isAfter} order by workspaces.id limit ${PAGE_ROWS}`;
 };
@@ -129,7 +129,7 @@ export async function loadAllWorkspaces(ask: Ask, idType: string, reader: RowsRe
  * @param which null: there is only the first
  * @param see whether a row is to be observed
  */
-async function readPages(
+export async function readPages(
   ask: Ask,
   which: Sql | null,
   idType: string,
@@ -163,19 +163,23 @@ function isOfType(idType: string, id: string): boolean {
 }
 const INTEGER_BITS: Readonly<Record<string, number>> = { smallint: 16, integer: 32, bigint: 64 };
 
+/** Null: there can be none. */
+export function isNamed(ids: Iterable<WorkspaceId>, idType: string): Sql | null {
+  const possible = [...ids].filter((id) => isOfType(idType, id));
+  return possible.length === 0
+    ? null
+    : sql`id in (select given.id::${verbatim(idType)} from jsonb_array_elements_text(${json(possible)}) as given (id))`;
+}
+
 /** Those of the given that are to be observed. */
 export async function loadSomeWorkspaces(
   ask: Ask,
   ids: ReadonlySet<WorkspaceId>,
   idType: string,
 ): Promise<WorkspaceRow[]> {
-  const possible = [...ids].filter((id) => isOfType(idType, id));
-  if (possible.length === 0) return [];
-  const rows = await ask<LoadedRow>(sql`
-    select ${COLUMNS}
-      from workspaces
-     where id in (select given.id::${verbatim(idType)} from jsonb_array_elements_text(${json(possible)}) as given (id))
-       and ${IN_SCOPE}`);
+  const named = isNamed(ids, idType);
+  if (named === null) return [];
+  const rows = await ask<LoadedRow>(sql`select ${COLUMNS} from workspaces where ${named} and ${IN_SCOPE}`);
   // To a type two names may be one (007 and 7): a row that was not named by its own would seem to have nothing.
   return rows.flatMap(parseRow).filter(({ id }) => ids.has(id));
 }
@@ -194,7 +198,7 @@ function split(answer: readonly (Head | LoadedRow)[]): { readonly head: Head; re
 }
 
 /** An id that no resource can be named after (one with a slash, say) can't be observed, so its row is left alone. */
-function parseRow(row: LoadedRow): WorkspaceRow[] {
+export function parseRow(row: LoadedRow): WorkspaceRow[] {
   const id = parseWorkspaceId(row.id);
   if (id === null) return [];
   const isObject =

@@ -19,6 +19,7 @@ import type {
 import type { FleetSave } from "./postgres-claims.ts";
 import { isAnswer, type PostgresClient } from "./postgres-client.ts";
 import { DatabaseFault } from "./postgres-fault.ts";
+import { loadOwnWorkspaces } from "./postgres-own-rows.ts";
 import { loadAllWorkspaces, loadSomeWorkspaces, loadWorkspaces } from "./postgres-rows.ts";
 import {
   acquireLease,
@@ -105,8 +106,9 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
   }
 
   return {
-    load(since, signal, reader = KNOWS_NOTHING) {
+    load(since, signal, reader = KNOWS_NOTHING, own = null) {
       const ask = client.asker("Cannot load workspaces", signal);
+      if (own !== null) return loadOwnWorkspaces(ask, since, schema, reader, own);
       return schema.tellsChanges
         ? loadWorkspaces(ask, since, schema.idType, reader)
         : loadAllWorkspaces(ask, schema.idType, reader);

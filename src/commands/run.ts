@@ -84,7 +84,8 @@ export async function run(
     view,
     health,
     build,
-    rows: () => loop.rows() ?? member?.rows() ?? null,
+    // A host knows its own rows alone, the table's unit all of them.
+    rows: () => member?.rows() ?? loop.rows(),
     explain: (id, signal) => readExplanation(config, id, MOST_CHANGES, signal),
     staleAfterMs: config.maxAgeMs + 3 * config.cadence.idleIntervalMs + config.listTimeoutMs,
     onError,

@@ -22,10 +22,12 @@ import type {
   Lease,
   Listing,
   Look,
+  OwnRows,
   VolumeProvider,
   WakePublisher,
 } from "./ports.ts";
 import { type CycleReport, ReportBuilder } from "./report.ts";
+import type { RowMirror } from "./rows.ts";
 import { isSettled } from "./settled.ts";
 import type { Observation, Source } from "./source.ts";
 import { explainDeaths, readStamp, writeRows } from "./stages.ts";
@@ -97,10 +99,10 @@ export async function runCycle(
     engine: parts.engineSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
     archives: parts.archiveSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
   };
-  const [loaded] = await Promise.all([
-    report.stage("load", () => loadRows(parts, plan, memory)),
-    report.stage("list", () => settle(parts, plan.kind, listing)),
-  ]);
+  const listed = report.stage("list", () => settle(parts, plan.kind, listing));
+  // A host reads the rows of what it sees, and so has to have seen it.
+  if (parts.unit?.kind === "host") await listed;
+  const [loaded] = await Promise.all([report.stage("load", () => loadRows(parts, plan, memory)), listed]);
   if (loaded === null || plan.stop.aborted) return report.done();
   report.loaded();
   // They are over, and what they left has been read.
@@ -167,7 +169,8 @@ const unchangedArchives = (
   archives && { ...archives, value: keepUnchanged(listed.archive, archives.value) };
 
 /** What changed since the last reading, and now and then all of it: the longer that takes, the less often. */
-async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, { rows }: CycleMemory) {
+async function loadRows(parts: CycleParts, plan: CyclePlan, { rows }: CycleMemory) {
+  const { clock, config, store } = parts;
   const since = rows.cursor(clock.monotonicMs());
   const reading = rows.begin(clock.monotonicMs());
   try {
@@ -180,7 +183,12 @@ async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, {
           goesOn();
           plan.onStep?.();
         };
-        return store.load(since, signal, { isKnown: (row) => rows.isKnown(row), onPage });
+        return store.load(
+          since,
+          signal,
+          { isKnown: (row) => rows.isKnown(row), onPage },
+          ownRows(parts, rows),
+        );
       },
       plan.stop,
     );
@@ -193,6 +201,17 @@ async function loadRows({ clock, config, store }: CycleParts, plan: CyclePlan, {
   } finally {
     rows.end(reading);
   }
+}
+
+/** What is not taken in yet, and a listing of this look, name what a host sees. */
+function ownRows({ unit, engineSource }: CycleParts, rows: RowMirror): OwnRows | null {
+  if (unit?.kind !== "host") return null;
+  const listing = engineSource?.completed?.value;
+  const seen = new Set([
+    ...(listing?.containers.byWorkspace.keys() ?? []),
+    ...(listing?.volumes.byWorkspace.keys() ?? []),
+  ]);
+  return { host: unit.ownership.host, seen: [...seen], known: rows.ids() };
 }
 
 /** What the hosts of a fleet say, read after the rows: a look that is complete by then has read them too. */

@@ -64,6 +64,8 @@ export const limits = {
    */
   completeEveryMs: 60_000,
   completeShare: 100,
+  /** The same of a fleet's host: to find the few rows that name it takes a pass over the rows of all hosts. */
+  ownCompleteEveryMs: 600_000,
   /** Rows in the first writing statement of a look, and in each further one. */
   rowsInFirstStatement: 250,
   rowsPerStatement: 1_000,

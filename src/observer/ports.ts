@@ -205,7 +205,7 @@ export interface RowsCursor {
 
 /** The rows that are to be observed: those not deleted, and deleted ones whose conditions still show a resource. */
 export interface RowsRead {
-  /** The ids of all rows, if all were read; null: only what changed since the cursor was. */
+  /** The ids of all rows (a host's: of all that are its own), if all were read; null: only what changed since the cursor was. */
   readonly all: ReadonlySet<WorkspaceId> | null;
   /** Without those that the reader knows just as they are. */
   readonly rows: readonly WorkspaceRow[];
@@ -223,9 +223,23 @@ export interface RowsReader {
   onPage(): void;
 }
 
+/** What of the rows is for one host of a fleet to read: those whose resources its engine shows, and those that name it. */
+export interface OwnRows {
+  readonly host: string;
+  /** The engine shows something of theirs. */
+  readonly seen: readonly WorkspaceId[];
+  /** Read before: of these only what changed is told, if the store can tell it. */
+  readonly known: readonly WorkspaceId[];
+}
+
 export interface ConditionsStore {
-  /** All rows, or what changed since the last reading, if the store can tell it. */
-  load(since: RowsCursor | null, signal: AbortSignal, reader?: RowsReader): Promise<RowsRead>;
+  /** All rows, or what changed since the last reading, if the store can tell it; with `own` as if there were no others. */
+  load(
+    since: RowsCursor | null,
+    signal: AbortSignal,
+    reader?: RowsReader,
+    own?: OwnRows | null,
+  ): Promise<RowsRead>;
   /** Those of the given rows that are to be observed. */
   loadOnly(ids: ReadonlySet<WorkspaceId>, signal: AbortSignal): Promise<WorkspaceRow[]>;
   /** One statement: renews the lease and writes, or does neither. */

@@ -112,6 +112,10 @@ export class RowMirror {
     for (const mirrored of this.#rows.values()) mirrored.unclaimedSince ??= now;
   }
 
+  ids(): WorkspaceId[] {
+    return [...this.#rows.keys()];
+  }
+
   has(id: WorkspaceId): boolean {
     return this.#rows.has(id);
   }
@@ -149,7 +153,8 @@ export class RowMirror {
     if (all !== null) {
       for (const id of this.#rows.keys()) if (!all.has(id)) this.#rows.delete(id);
       const tookMs = nowMs - reading.startedMs;
-      this.#completeAtMs = nowMs + Math.max(limits.completeEveryMs, tookMs * limits.completeShare);
+      const everyMs = this.unit?.kind === "host" ? limits.ownCompleteEveryMs : limits.completeEveryMs;
+      this.#completeAtMs = nowMs + Math.max(everyMs, tookMs * limits.completeShare);
     }
     for (const id of gone) this.#rows.delete(id);
     this.mergeSome(rows, reading);

@@ -141,7 +141,12 @@ export class Source<T> {
     return this.#outcome;
   }
 
-  /** The newest completed listing that nobody took yet. */
+  /** The newest completed listing that nobody took yet; it stays. */
+  get completed(): Observation<T> | null {
+    return this.#completed;
+  }
+
+  /** The same, and takes it. */
   take(): Observation<T> | null {
     const taken = this.#completed;
     this.#completed = null;

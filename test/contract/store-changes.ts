@@ -4,19 +4,9 @@
 import { describe, expect, test } from "bun:test";
 import type { RowsRead, WorkspaceRow } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
-import { held, id, loadAll, type StoreWorld, write } from "./store-support.ts";
+import { byId, held, id, loadAll, type StoreWorld, taken, write } from "./store-support.ts";
 
 const SHOWN = { container: { running: true } };
-
-/** What a reader holds after it. */
-function taken(before: ReadonlyMap<string, WorkspaceRow>, read: RowsRead): ReadonlyMap<string, WorkspaceRow> {
-  const rows = new Map(read.all === null ? before : []);
-  for (const row of read.rows) rows.set(row.id, row);
-  for (const one of read.gone) rows.delete(one);
-  return rows;
-}
-
-const byId = (rows: Iterable<WorkspaceRow>) => [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
 
 export function changesContract(
   name: string,

@@ -20,6 +20,7 @@ import type {
   FleetReading,
   Leadership,
   Lease,
+  RowsRead,
   RowWrite,
   WorkspaceRow,
 } from "../../src/observer/ports.ts";
@@ -40,6 +41,19 @@ export const write = (workspace: string, changes: Partial<Omit<RowWrite, "id">> 
 
 export const loadAll = async (store: ConditionsStore): Promise<readonly WorkspaceRow[]> =>
   (await store.load(null, deadline())).rows;
+
+/** What a reader holds after it. */
+export function taken(
+  before: ReadonlyMap<string, WorkspaceRow>,
+  read: RowsRead,
+): ReadonlyMap<string, WorkspaceRow> {
+  const rows = new Map(read.all === null ? before : []);
+  for (const row of read.rows) rows.set(row.id, row);
+  for (const one of read.gone) rows.delete(one);
+  return rows;
+}
+
+export const byId = (rows: Iterable<WorkspaceRow>) => [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
 
 export async function held(leadership: Leadership, signal: AbortSignal): Promise<Lease> {
   const answer = await leadership.acquire(signal);

@@ -11,6 +11,7 @@ import { deadline } from "./engine-support.ts";
 import { changesContract } from "./store-changes.ts";
 import { fleetContract } from "./store-fleet.ts";
 import { leadershipContract } from "./store-leadership.ts";
+import { ownRowsContract } from "./store-own-rows.ts";
 import { id, loadAll, type StoreWorld, write } from "./store-support.ts";
 import { transitionsContract } from "./store-transitions.ts";
 
@@ -321,6 +322,7 @@ export function storeContract(name: string, open: () => Promise<StoreWorld>): vo
 
   changesContract(name, inWorld);
   fleetContract(name, inWorld);
+  ownRowsContract(name, inWorld);
   leadershipContract(name, inWorld);
   transitionsContract(name, inWorld);
 }

@@ -15,6 +15,7 @@ import type {
   Leadership,
   Lease,
   LeaseAnswer,
+  OwnRows,
   RowsCursor,
   RowsRead,
   RowWrite,
@@ -186,9 +187,9 @@ export class FakeDatabase {
 
   store(caller: Caller, fleet: { readonly archivesConfigured: boolean } | null = null): ConditionsStore {
     return {
-      load: (since, signal, reader) =>
+      load: (since, signal, reader, own) =>
         this.#call(caller, "load", signal, () => {
-          const read = this.#read(since);
+          const read = own ? this.#readOwn(since, own) : this.#read(since);
           this.watcher.loaded(caller, this.#load());
           return { ...read, rows: read.rows.filter((row) => !(read.all && reader?.isKnown(row))) };
         }),
@@ -304,6 +305,21 @@ export class FakeDatabase {
   /** What differs from the rows that the cursor's reading handed out. */
   #read(since: RowsCursor | null): RowsRead {
     const rows = this.#load();
+    const { cursor, changed, someWent } = this.#changedSince(since);
+    // A deleted row can't be seen, but counted.
+    if (someWent) return { all: new Set(rows.map(({ id }) => id)), rows, gone: [], cursor };
+    const shown = new Set(rows.map(({ id }) => id));
+    const isNews = ({ id }: WorkspaceRow) =>
+      this.sabotage.has("changes-missed") ? changed.get(id) === "new" : changed.has(id);
+    return {
+      all: null,
+      rows: rows.filter(isNews),
+      gone: [...changed.keys()].filter((id) => !shown.has(id)),
+      cursor,
+    };
+  }
+
+  #changedSince(since: RowsCursor | null) {
     const cursor = {} as RowsCursor;
     this.#handedOut.set(
       cursor,
@@ -316,21 +332,30 @@ export class FakeDatabase {
     );
     const before = since && this.#handedOut.get(since);
     const now = this.#handedOut.get(cursor)!;
-    // A deleted row can't be seen, but counted.
-    if (!before || [...before.keys()].some((id) => !now.has(id)))
-      return { all: new Set(rows.map(({ id }) => id)), rows, gone: [], cursor };
-    const changed = new Set([...now].filter(([id, text]) => before.get(id) !== text).map(([id]) => id));
-    const shown = new Set(rows.map(({ id }) => id));
+    const changed = new Map<WorkspaceId, "new" | "edited">();
+    for (const [id, text] of now)
+      if (before?.get(id) !== text) changed.set(id, before?.has(id) ? "edited" : "new");
+    return { cursor, changed, someWent: !before || [...before.keys()].some((id) => !now.has(id)) };
+  }
+  readonly #handedOut = new WeakMap<RowsCursor, ReadonlyMap<WorkspaceId, string>>();
+
+  /** As postgres-own-rows.ts reads: known rows by what changed, those that are seen as they are. */
+  #readOwn(since: RowsCursor | null, { host, seen, known }: OwnRows): RowsRead {
+    const loaded = this.#load();
+    const { cursor, changed } = this.#changedSince(since);
+    if (since === null) {
+      const own = loaded.filter(({ id, conditions }) => seen.includes(id) || namesHost(conditions, host));
+      return { all: new Set(own.map(({ id }) => id)), rows: own, gone: [], cursor };
+    }
+    const there = new Set(loaded.map(({ id }) => id));
+    const isKnown = new Set(known);
     return {
       all: null,
-      rows: this.sabotage.has("changes-missed")
-        ? rows.filter(({ id }) => !before.has(id))
-        : rows.filter(({ id }) => changed.has(id)),
-      gone: [...changed].filter((id) => !shown.has(id)),
+      rows: loaded.filter(({ id }) => (isKnown.has(id) ? changed.has(id) : seen.includes(id))),
+      gone: known.filter((id) => !there.has(id)),
       cursor,
     };
   }
-  readonly #handedOut = new WeakMap<RowsCursor, ReadonlyMap<WorkspaceId, string>>();
 
   #load(): WorkspaceRow[] {
     const rows: WorkspaceRow[] = [];
@@ -471,3 +496,8 @@ export const stampOf = (row: StoredRow, source: string): string | null => {
   const stamp = isJsonObject(observed) ? observed[source] : undefined;
   return typeof stamp === "string" && parseInstant(stamp) !== null ? stamp : null;
 };
+
+const namesHost = (conditions: JsonObject, host: string): boolean =>
+  [conditions.container, conditions.volume].some(
+    (one) => isJsonObject(one) && (hostOf(one) ?? host) === host,
+  );

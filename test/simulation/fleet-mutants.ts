@@ -89,4 +89,14 @@ export const fleetMutants: readonly Mutant[] = [
     file: "ownership.ts",
     replace: [["holder === claim.host || isUnknown(stored) || wins", "holder === claim.host || wins"]],
   },
+  {
+    name: "a host reads the rows of what it saw before, and not of what it sees",
+    file: "cycle.ts",
+    replace: [['if (parts.unit?.kind === "host") await listed;', ""]],
+  },
+  {
+    name: "a host reads the rows that name it, and not those of what it sees",
+    file: "cycle.ts",
+    replace: [["seen: [...seen], known", "seen: [], known"]],
+  },
 ];
