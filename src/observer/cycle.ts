@@ -11,7 +11,7 @@ import { withDeadline } from "./deadline.ts";
 import { forgetDeaths, isDoubtful } from "./deaths.ts";
 import { type FleetUnit, type TableSight, tableSight } from "./fleet.ts";
 import type { Instant } from "./instant.ts";
-import { keepUnchanged } from "./listing.ts";
+import { isSameListing, keepUnchanged } from "./listing.ts";
 import type {
   ArchiveSeen,
   Clock,
@@ -99,7 +99,7 @@ export async function runCycle(
     engine: parts.engineSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
     archives: parts.archiveSource?.startIfWanted(now, plan.stop, stamped.order) ?? null,
   };
-  const listed = report.stage("list", () => settle(parts, plan.kind, listing));
+  const listed = report.stage("list", () => settle(parts, plan.kind, listing, memory));
   // A host reads the rows of what it sees, and so has to have seen it.
   if (parts.unit?.kind === "host") await listed;
   const [loaded] = await Promise.all([report.stage("load", () => loadRows(parts, plan, memory)), listed]);
@@ -268,13 +268,15 @@ async function rememberWorld(
 
 /**
  * Waits for the listings that this look started. Once one has answered, the other gets a little patience and no more:
- * P6 is about time as well. Archives that are asked alone get the same, for their deadline is minutes away. What comes
- * later is taken in by a cycle of its own, which has its answer and so waits for nobody.
+ * P6 is about time as well. Archives that are asked alone get the same, for their deadline is minutes away. Archives that
+ * have news wait for nobody: of what an Engine has to tell its events come first, and of a new archive only a hint. What
+ * comes later is taken in by a cycle of its own, which has its answer.
  */
 async function settle(
   parts: CycleParts,
   kind: CyclePlan["kind"],
   { engine, archives }: { readonly engine: Promise<void> | null; readonly archives: Promise<void> | null },
+  { listed }: CycleMemory,
 ): Promise<void> {
   const started = [engine, archives].filter((outcome) => outcome !== null);
   if (kind === "delivery" || started.length === 0) return;
@@ -283,8 +285,14 @@ async function settle(
   const waited = started.filter((outcome) => outcome === engine || lastMs <= parts.config.sourcePatienceMs);
   const patience = new AbortController();
   const first = engine === null ? Promise.resolve() : Promise.race(started);
+  const all = Promise.all(waited);
+  const hasNews = () => {
+    const now = parts.archiveSource?.completed?.value;
+    return now !== undefined && listed.archive !== null && !isSameListing(listed.archive, now);
+  };
   await Promise.race([
-    Promise.all(waited),
+    all,
+    archives?.then(() => (hasNews() ? undefined : all)) ?? all,
     first.then(() => parts.clock.sleep(parts.config.sourcePatienceMs, patience.signal)),
   ]);
   patience.abort();

@@ -14,6 +14,16 @@ export function keepUnchanged<Seen extends object>(
   return { byWorkspace, contested: now.contested };
 }
 
+export function isSameListing<Seen extends object>(before: Listing<Seen>, now: Listing<Seen>): boolean {
+  if (before === now) return true;
+  if (before.byWorkspace.size !== now.byWorkspace.size) return false;
+  for (const [id, seen] of now.byWorkspace) {
+    const last = before.byWorkspace.get(id);
+    if (last === undefined || (last !== seen && !isSameFlat(last, seen))) return false;
+  }
+  return true;
+}
+
 /** What a listing shows of a resource are plain values. */
 function isSameFlat<Seen extends object>(a: Seen, b: Seen): boolean {
   for (const key in a) if (a[key] !== b[key]) return false;

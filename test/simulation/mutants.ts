@@ -15,6 +15,8 @@ export interface Mutant {
   readonly file?: string;
   /** Text → what stands there instead; the text occurs exactly once. */
   readonly replace?: readonly (readonly [string, string])[];
+  /** What only one seed in a thousand meets is looked for from here on, so that it doesn't take minutes. */
+  readonly from?: number;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -125,6 +127,7 @@ export const mutants: readonly Mutant[] = [
     name: "the guard confirms after two observations",
     file: "absence.ts",
     replace: [["next.seen < config.confirm", "next.seen < 2"]],
+    from: 2_080,
   },
   {
     name: "the guard confirms all absences with the first",
@@ -227,9 +230,14 @@ export async function hunt(
   try {
     const domain = folder === null ? realDomain : await load(folder);
     const sabotage = new Set(mutant.sabotage === undefined ? [] : [mutant.sabotage]);
-    for (let seed = 1; seed <= mostSeeds; seed++) {
+    const { from = 1 } = mutant;
+    for (let seed = from; seed < from + mostSeeds; seed++) {
       const { failure } = run(seed, { domain, sabotage });
-      if (failure !== null) return { ...failure, seeds: seed };
+      if (failure === null) continue;
+      // The first seeds are known to keep every promise without the bug (simulation.test.ts).
+      if (from > 1 && run(seed).failure !== null)
+        throw new Error(`Seed ${seed} fails without the bug as well`);
+      return { ...failure, seeds: seed };
     }
     return null;
   } finally {

@@ -97,6 +97,24 @@ describe("runCycle()", () => {
     );
   });
 
+  test("archives that have news don't wait for the Engine's list; those that have none do", () => {
+    const world = oneWorkspace();
+    world.archives = new Map([["a", archive()]]);
+    world.cycle();
+    world.listEngine = () => never();
+    const quiet = world.begin();
+    world.timeline.advance(1);
+    expect(quiet.report).toBeNull();
+    world.timeline.advance(10_000);
+    expect(quiet.report?.sources).toEqual(["archives"]);
+
+    world.archives = new Map([["a", archive({ sizeBytes: 7 })]]);
+    const upload = world.begin();
+    world.timeline.advance(1);
+    expect(upload.report?.sources).toEqual(["archives"]);
+    expect(conditionsOf(world).archive).toMatchObject({ size_bytes: 7 });
+  });
+
   test("P6: a look while the archives are still listing doesn't wait for them, nor does a delivery for new ones", () => {
     const world = oneWorkspace();
     const first = deferred<ReturnType<typeof listing<ReturnType<typeof archive>>>>();
