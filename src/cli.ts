@@ -8,7 +8,12 @@ import { exitCode } from "./exit-codes.ts";
 
 export interface Commands {
   run(): Promise<number>;
-  once(options: { readonly dryRun: boolean; readonly json: boolean }): Promise<number>;
+  /** @param options with the `host` whose Engine is meant, where there are several; null: not said */
+  once(options: {
+    readonly dryRun: boolean;
+    readonly json: boolean;
+    readonly host: string | null;
+  }): Promise<number>;
   check(options: { readonly json: boolean }): Promise<number>;
   schema(options: { readonly role: string | null; readonly schema: string | null }): Promise<number>;
   status(options: {
@@ -16,7 +21,7 @@ export interface Commands {
     readonly watch: boolean;
     readonly url: string | null;
   }): Promise<number>;
-  accept(source: "engine" | "archives"): Promise<number>;
+  accept(source: "engine" | "archives", options: { readonly host: string | null }): Promise<number>;
   /** Only with `isSure` is anything changed. */
   forget(host: string, options: { readonly isSure: boolean }): Promise<number>;
   explain(workspace: string, options: { readonly json: boolean; readonly limit: number }): Promise<number>;
@@ -24,6 +29,8 @@ export interface Commands {
   /** Asks a running instance whether it is live; for HEALTHCHECK in an image that has nothing else. */
   health(): Promise<number>;
 }
+
+const HOST = "whose Engine is meant, where OBSERVER_ENGINES names several";
 
 /** @returns the exit code */
 export async function runCli(argv: readonly string[], commands: Commands, build: BuildInfo): Promise<number> {
@@ -75,8 +82,9 @@ export function createProgram(commands: Commands, build: BuildInfo, onDone: (cod
     .description("look once, write, and print what was seen and what changed")
     .option("--dry-run", "write nothing: print what would change", false)
     .option("--json", "print JSON", false)
-    .action(async (options: { dryRun: boolean; json: boolean }) => {
-      onDone(await commands.once(options));
+    .option("--host <name>", HOST)
+    .action(async (options: { dryRun: boolean; json: boolean; host?: string }) => {
+      onDone(await commands.once({ ...options, host: options.host ?? null }));
     });
   program
     .command("check")
@@ -115,8 +123,9 @@ export function createProgram(commands: Commands, build: BuildInfo, onDone: (cod
     .command("accept")
     .description("take another Engine, bucket or prefix than the table was written from for the right one")
     .addArgument(new Argument("<source>", "whose absences to believe").choices(["engine", "archives"]))
-    .action(async (source: "engine" | "archives") => {
-      onDone(await commands.accept(source));
+    .option("--host <name>", HOST)
+    .action(async (source: "engine" | "archives", options: { host?: string }) => {
+      onDone(await commands.accept(source, { host: options.host ?? null }));
     });
   program
     .command("forget")

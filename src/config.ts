@@ -7,8 +7,7 @@ import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { readArchives } from "./config/archives.ts";
 import { readDatabase } from "./config/database-url.ts";
-import { readEngine } from "./config/engine.ts";
-import { readKubernetes } from "./config/kubernetes.ts";
+import { readEngines } from "./config/engines.ts";
 import { formatDuration } from "./config/parse.ts";
 import { readRedis } from "./config/redis-url.ts";
 import { SERVICE_FILE, withServiceFile } from "./config/service-file.ts";
@@ -21,6 +20,7 @@ import type {
   CadenceConfig,
   Config,
   FleetConfig,
+  HostEngine,
   LogFormat,
   LogLevel,
   StatusConfig,
@@ -96,8 +96,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
   const source = new ConfigSource(env, readFile);
   const database = readDatabase(source, host.user ?? null);
   const redis = readRedis(source);
-  const engine =
-    source.choice("OBSERVER_ENGINE") === "kubernetes" ? readKubernetes(source) : readEngine(source);
+  const engines = readEngines(source);
   const archives = readArchives(source);
   const prefix = source.word("OBSERVER_PREFIX") ?? "";
   const instance = source.word("OBSERVER_INSTANCE") ?? defaultInstance(host);
@@ -113,7 +112,7 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
     ratio: source.ratio("OBSERVER_GUARD_RATIO"),
     confirm: source.integer("OBSERVER_GUARD_CONFIRM"),
   };
-  const fleet = readFleet(source, cadence);
+  const fleet = readFleet(source, cadence, engines);
   const transitionsMaxAgeMs = source.durationMs("OBSERVER_TRANSITIONS_MAX_AGE");
   const status = readStatus(source);
   const telemetry = readTelemetry(source);
@@ -153,13 +152,14 @@ export function loadConfig(env: Environment, readFile: ReadFile, host: Host): Co
   checkNames(source, env);
 
   if (source.problems.length > 0) throw new ConfigError(deepFreeze([...source.problems]));
-  if (database === null || engine === null) throw new Error("Bug: a connection is missing without a problem");
+  if (database === null || engines.length === 0)
+    throw new Error("Bug: a connection is missing without a problem");
   return deepFreeze({
     prefix,
     instance,
     database,
     redis,
-    engine,
+    engines,
     archives,
     cadence,
     maxAgeMs,
@@ -187,17 +187,20 @@ function readCadence(source: ConfigSource): CadenceConfig {
   };
 }
 
-function readFleet(source: ConfigSource, { idleIntervalMs }: CadenceConfig): FleetConfig | null {
-  const host = source.word("OBSERVER_HOST");
+function readFleet(
+  source: ConfigSource,
+  { idleIntervalMs }: CadenceConfig,
+  engines: readonly HostEngine[],
+): FleetConfig | null {
   const lostAfterMs = source.durationMs("OBSERVER_HOST_LOST_AFTER");
-  if (host === null) return null;
+  if (engines.every(({ host }) => host === null)) return null;
   // A host gives a sign once per look.
   if (!source.isWrong("OBSERVER_HOST_LOST_AFTER") && lostAfterMs < 2 * idleIntervalMs)
     source.problem(
       "OBSERVER_HOST_LOST_AFTER",
       `must be at least twice OBSERVER_IDLE_INTERVAL, which is ${given(source, "OBSERVER_IDLE_INTERVAL", idleIntervalMs)}, not ${given(source, "OBSERVER_HOST_LOST_AFTER", lostAfterMs)}`,
     );
-  return { host, lostAfterMs };
+  return { lostAfterMs };
 }
 
 /** The first must not be longer than the second. Whichever is not a default is blamed, the second before the first. */

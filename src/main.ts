@@ -38,8 +38,8 @@ const code = await runCli(
     check: async (options) =>
       (await import("./commands/check.ts")).check(configBesideService(), options, stop.signal),
     status: async (options) => (await import("./commands/status.ts")).status(options, stop.signal),
-    accept: async (source) =>
-      (await import("./commands/accept.ts")).accept(configBesideService(), source, stop.signal),
+    accept: async (source, { host }) =>
+      (await import("./commands/accept.ts")).accept(configBesideService(), source, host, stop.signal),
     forget: async (host, options) =>
       (await import("./commands/forget.ts")).forget(configBesideService(), host, options, stop.signal),
     explain: async (workspace, options) =>

@@ -1,4 +1,4 @@
-/** The parts of a process that is one of a fleet (ADR 14): a unit for its host, and one for the table. */
+/** The parts of a process that is one of a fleet (ADR 14): a unit for each of its hosts, and one for the table. */
 import { createLeadership, SCOPE } from "./adapters/postgres.ts";
 import type { PostgresClient } from "./adapters/postgres-client.ts";
 import { hostScope, readFleet, readLiveHosts, tableScope } from "./adapters/postgres-fleet.ts";
@@ -13,42 +13,34 @@ interface Former {
   engine: string | null;
 }
 
-export interface FleetUnits {
-  readonly cycle: CycleParts;
-  readonly table: CycleParts | null;
+/** What a unit makes of the parts of an observer that writes the table alone. */
+export interface FleetParts {
+  host(whole: CycleParts, instance: string, host: string): CycleParts;
+  table(whole: CycleParts): CycleParts;
   readonly former: Former;
 }
 
-export function fleetUnits(whole: CycleParts, config: Config, database: PostgresClient): FleetUnits {
-  const { fleet, instance, archives } = config;
+export function fleetParts({ fleet, instance, archives }: Config, database: PostgresClient): FleetParts {
   const former: Former = { engine: null };
-  if (fleet === null) return { cycle: whole, table: null, former };
-  const { host, lostAfterMs } = fleet;
   const read = (signal: AbortSignal) =>
     readFleet(database.asker("Cannot read the signs of the hosts", signal));
   return {
     former,
-    cycle: {
+    host: (whole, name, host) => ({
       ...whole,
-      leadership: createLeadership(database, instance, hostScope(host)),
+      leadership: createLeadership(database, name, hostScope(host)),
       archiveSource: null,
       archivesIdentity: null,
       countsArchives: archives !== null,
       unit: { kind: "host", ownership: new HostOwnership(host, () => former.engine) },
-    },
-    table: {
+    }),
+    table: (whole) => ({
       ...whole,
       leadership: createLeadership(database, instance, tableScope(archives !== null)),
       engineSource: null,
-      unit: { kind: "table", registry: { read }, lostAfterMs },
-    },
+      unit: { kind: "table", registry: { read }, lostAfterMs: fleet?.lostAfterMs ?? 0 },
+    }),
   };
-}
-
-/** `host:vm-17` wakes that one alone; whatever else a hint says, or nothing, wakes all. */
-export function isHintFor({ fleet }: Pick<Config, "fleet">): ((payload: string) => boolean) | undefined {
-  if (fleet === null) return undefined;
-  return (payload) => !payload.startsWith("host:") || payload === `host:${fleet.host}`;
 }
 
 /** A table is written by a fleet or by a single observer, and the one must not undo what the other does. */

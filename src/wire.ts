@@ -10,23 +10,46 @@ import { createOwnTables, migrateOwnTables } from "./adapters/postgres-own-table
 import { type SchemaFindings, verifySchema } from "./adapters/postgres-verify.ts";
 import type { RedisHints } from "./adapters/redis.ts";
 import type { S3Archives } from "./adapters/s3.ts";
-import type { Config } from "./config.ts";
+import type { Config, EngineConfig } from "./config.ts";
+import { withFields } from "./log-fields.ts";
 import type { EngineListing } from "./observer/absence.ts";
 import type { CycleParts } from "./observer/cycle.ts";
 import { limits } from "./observer/limits.ts";
 import type { OutageFields } from "./observer/outage.ts";
-import { type Engine, type HintSource, type Log, type Look, UnworkableError } from "./observer/ports.ts";
+import {
+  type Clock,
+  type ConditionsStore,
+  type Engine,
+  type HintSource,
+  type Log,
+  type Look,
+  UnworkableError,
+  type WakePublisher,
+} from "./observer/ports.ts";
 import { Source, type SourceName } from "./observer/source.ts";
-import { fleetUnits, isHintFor, judgeFleet } from "./wire-fleet.ts";
+import { fleetParts, judgeFleet } from "./wire-fleet.ts";
+
+/** An Engine, and who looks at it. */
+export interface EngineUnit {
+  /** Null: this observer alone writes the table. */
+  readonly host: string | null;
+  /** In the lease, `observer_status` and the log; where there are several, each has its own. */
+  readonly instance: string;
+  readonly engine: Engine;
+  readonly events: HintSource;
+  readonly cycle: CycleParts;
+  readonly log: Log;
+}
 
 export interface World {
-  readonly cycle: CycleParts;
-  /** In a fleet the cycle is of the host's Engine, and this one of what no host claims, and of archives. */
+  /** At least one; several only in a fleet. */
+  readonly units: readonly EngineUnit[];
+  /** In a fleet: what no host claims, and archives. */
   readonly table: CycleParts | null;
+  readonly clock: Clock;
+  readonly wake: WakePublisher;
   readonly channel: HintSource;
-  readonly events: HintSource;
   readonly database: PostgresClient;
-  readonly engine: Engine;
   readonly archives: S3Archives | null;
   readonly redis: RedisHints | null;
   /** Looks at the schema, makes the Observer's own tables where it may. Throws UnworkableError. */
@@ -49,19 +72,19 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
   const connection = postgresOptions(config);
   const database = new PostgresClient(connection);
   const schema = { idType: "text", tellsChanges: false, hasStatusTable: false, hasTransitionsTable: false };
-  const store = createConditionsStore({
-    client: database,
-    instance,
-    schema,
-    transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(log) },
-    fleet: config.fleet && { archivesConfigured: config.archives !== null },
-  });
-
-  const { engine, events } = openEngine(config);
+  const storeOf = (name: string, told: Log) =>
+    createConditionsStore({
+      client: database,
+      instance: name,
+      schema,
+      transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(told) },
+      fleet: config.fleet && { archivesConfigured: config.archives !== null },
+    });
   const archives = openArchives(config);
   const redis = await openRedis(config);
+  const wake = redis ?? createPostgresWake(database, config.wakeChannel);
 
-  const sourceOptions = {
+  const sourceOptions = (log: Log) => ({
     clock,
     random,
     maxBackoffMs: config.cadence.idleIntervalMs,
@@ -74,13 +97,20 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
           ...fields,
         });
     },
-  };
-  const whole: CycleParts = {
+  });
+  const archiveSource =
+    archives === null
+      ? null
+      : new Source("archives", (signal) => archives.listArchives(prefix, { signal }), {
+          ...sourceOptions(log),
+          deadlineMs: limits.archiveListingMs,
+        });
+  const wholeOf = (engine: Engine, store: ConditionsStore, told: Log): CycleParts => ({
     clock,
     store,
     engine,
     leadership: createLeadership(database, instance),
-    wake: redis ?? createPostgresWake(database, config.wakeChannel),
+    wake,
     config: {
       ...options,
       prefix,
@@ -90,39 +120,38 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
       guard: config.guard,
     },
     engineSource: new Source<EngineListing>("engine", (signal) => listEngine(engine, prefix, { signal }), {
-      ...sourceOptions,
+      ...sourceOptions(told),
       deadlineMs: listTimeoutMs,
     }),
-    archiveSource:
-      archives === null
-        ? null
-        : new Source("archives", (signal) => archives.listArchives(prefix, { signal }), {
-            ...sourceOptions,
-            deadlineMs: limits.archiveListingMs,
-          }),
+    archiveSource,
     lookAt: (look) => listEngine(engine, prefix, look),
     archivesIdentity: archivesIdentity(config),
-  };
+  });
 
-  const { cycle, table, former } = fleetUnits(whole, config, database);
+  const ownStore = storeOf(instance, log);
+  const fleet = fleetParts(config, database);
+  const units = config.engines.map(({ host, endpoint }): EngineUnit => {
+    const isOne = config.engines.length === 1;
+    const name = isOne ? instance : `${instance}/${host}`;
+    const told = isOne ? log : withFields(log, { host });
+    const opened = openEngine(endpoint, prefix);
+    const whole = wholeOf(opened.engine, isOne ? ownStore : storeOf(name, told), told);
+    const cycle = host === null ? whole : fleet.host(whole, name, host);
+    return { ...opened, host, instance: name, cycle, log: told };
+  });
+  const [first] = units;
+  if (first === undefined) throw new Error("Bug: there is no Engine to look at");
 
   return {
-    cycle,
-    table,
+    units,
+    // It asks no Engine, so any is as good.
+    table: config.fleet && fleet.table(wholeOf(first.engine, ownStore, log)),
+    clock,
+    wake,
     database,
-    engine,
     archives,
     redis,
-    channel:
-      redis ??
-      createPostgresHints({
-        connection,
-        channel: config.hintChannel,
-        isForUs: isHintFor(config),
-        clock,
-        random,
-      }),
-    events,
+    channel: redis ?? createPostgresHints({ connection, channel: config.hintChannel, clock, random }),
     prepare: (signal) =>
       fatalIsUnworkable(async () => {
         const created = await createOwnTables(database, signal);
@@ -141,12 +170,12 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
         // Not only what was migrated here: another instance may have done it meanwhile.
         const findings = before.outdated.length === 0 ? before : await verifySchema(database, signal);
         Object.assign(schema, judgeSchema(findings, log));
-        await judgeFleet(config, database, schema.hasStatusTable, former, signal);
+        await judgeFleet(config, database, schema.hasStatusTable, fleet.former, signal);
       }),
     inspect: (signal) =>
       fatalIsUnworkable(async () => {
         Object.assign(schema, judgeSchema(await verifySchema(database, signal), log));
-        await judgeFleet(config, database, schema.hasStatusTable, former, signal);
+        await judgeFleet(config, database, schema.hasStatusTable, fleet.former, signal);
       }),
     async close() {
       archives?.destroy();
@@ -164,7 +193,7 @@ async function listEngine(engine: Engine, prefix: string, look: Look): Promise<E
 export const engineIdentity = (engineId: string, prefix: string): string =>
   `Engine ${engineId}, prefix ${prefix}`;
 
-function openEngine({ engine: endpoint, prefix }: Config): { engine: Engine; events: HintSource } {
+function openEngine(endpoint: EngineConfig, prefix: string): { engine: Engine; events: HintSource } {
   const around = { prefix, clock: systemClock, random: Math.random };
   return endpoint.kind === "kubernetes"
     ? {
@@ -239,5 +268,5 @@ async function openRedis(config: Config): Promise<RedisHints | null> {
   if (config.redis === null) return null;
   const { createRedisHints } = await import("./adapters/redis.ts");
   const { hintChannel, wakeChannel, redis } = config;
-  return createRedisHints({ redis, hintChannel, wakeChannel, isForUs: isHintFor(config) });
+  return createRedisHints({ redis, hintChannel, wakeChannel });
 }

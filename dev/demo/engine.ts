@@ -55,12 +55,14 @@ async function findRealEngine(prefix: string): Promise<RealEngine> {
     const value = process.env[name];
     if (value !== undefined && value !== "") env[name] = value;
   }
-  const { engine: endpoint } = loadConfig(
+  const { engines } = loadConfig(
     { ...env, DATABASE_URL: "postgres://demo@localhost/demo" },
     (path) => readFileSync(path, "utf8"),
     { hostname: "demo", pid: process.pid },
   );
-  if (endpoint.kind === "kubernetes") throw new Error("Bug: the demo asks for a Docker Engine");
+  const endpoint = engines[0]?.endpoint;
+  if (endpoint === undefined || endpoint.kind === "kubernetes")
+    throw new Error("Bug: the demo asks for a Docker Engine");
   const engine = createDockerEngine({ endpoint });
   const info = await engine.info(AbortSignal.timeout(ANSWER_MS));
   const look = { signal: AbortSignal.timeout(LISTING_MS) };

@@ -7,6 +7,7 @@
 import postgres from "postgres";
 import { withDeadline } from "../observer/deadline.ts";
 import type { Clock, HintListener, HintSource, WakePublisher } from "../observer/ports.ts";
+import { hostOfHint } from "../observer/shared-hints.ts";
 import { clientOptions, type PostgresClient, type PostgresOptions } from "./postgres-client.ts";
 import { databaseFault } from "./postgres-fault.ts";
 import { quoteIdentifier } from "./postgres-schema.ts";
@@ -19,8 +20,6 @@ const MAX_RETRY_MS = 1_000;
 export interface PostgresHintsOptions {
   readonly connection: PostgresOptions;
   readonly channel: string;
-  /** Whether a hint of that payload is meant for this one. Default: each. */
-  readonly isForUs?: ((payload: string) => boolean) | undefined;
   readonly clock: Clock;
   /** 0 ≤ n < 1, for the jitter. */
   readonly random: () => number;
@@ -43,7 +42,7 @@ export function createPostgresHints(options: PostgresHintsOptions): HintSource {
 
 /** Listens until the connection fails or the signal fires; says whether it ever listened. */
 async function listenOnce(
-  { connection, channel, clock, isForUs = () => true }: PostgresHintsOptions,
+  { connection, channel, clock }: PostgresHintsOptions,
   host: number,
   listener: HintListener,
   signal: AbortSignal,
@@ -56,7 +55,7 @@ async function listenOnce(
     idle_timeout: 0,
     max_lifetime: null,
     onnotify: (name: string, payload: string) => {
-      if (name === channel && isForUs(payload)) listener.onHint();
+      if (name === channel) listener.onHint(undefined, hostOfHint(payload));
     },
     onclose: breakOff,
   } as Parameters<typeof postgres>[0] & object);

@@ -9,6 +9,7 @@
  */
 import type { Redis } from "ioredis";
 import type { HintSource, WakePublisher } from "../observer/ports.ts";
+import { hostOfHint } from "../observer/shared-hints.ts";
 import {
   contextOf,
   keepConnected,
@@ -25,8 +26,6 @@ export interface RedisHintsOptions {
   readonly redis: RedisTarget;
   /** `ob:wake` */
   readonly hintChannel: string;
-  /** Whether a hint of that payload is meant for this one. Default: each. */
-  readonly isForUs?: ((payload: string) => boolean) | undefined;
   /** `wc:wake` */
   readonly wakeChannel: string;
   /** What a wake says. Nobody needs it; an instance's name helps whoever watches the channel. Default: nothing. */
@@ -65,7 +64,7 @@ interface Publisher {
 }
 
 export function createRedisHints(options: RedisHintsOptions): RedisHints {
-  const { redis: target, hintChannel, wakeChannel, wakePayload = "", isForUs = () => true } = options;
+  const { redis: target, hintChannel, wakeChannel, wakePayload = "" } = options;
   const timing = { ...redisTiming, ...options.timing };
   const server: Server = { target, timing, ca: options.ca ?? null };
   const publishing = `publish ${JSON.stringify(wakeChannel)}`;
@@ -81,7 +80,7 @@ export function createRedisHints(options: RedisHintsOptions): RedisHints {
           action: listening,
           async prepare(client) {
             client.on("message", (channel: string, payload: string) => {
-              if (channel === hintChannel && !signal.aborted && isForUs(payload)) listener.onHint();
+              if (channel === hintChannel && !signal.aborted) listener.onHint(undefined, hostOfHint(payload));
             });
             await client.subscribe(hintChannel);
           },

@@ -5,25 +5,33 @@ import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { limits } from "../observer/limits.ts";
+import type { Engine } from "../observer/ports.ts";
 import type { SourceName } from "../observer/source.ts";
 import { archivesIdentity, engineIdentity, type World, wire } from "../wire.ts";
 import { print, printable, silent } from "./terminal.ts";
+import { unitOf } from "./unit.ts";
 
 /**
  * Asks this configuration's own engine or store who it is, and notes that the table is written from it. Whoever leads
  * reads that with its next look, and believes the absences that it held back, a whole listing of them only after the
  * guard has seen them often enough.
  */
-export async function accept(config: Config, source: SourceName, stop: AbortSignal): Promise<number> {
+export async function accept(
+  config: Config,
+  source: SourceName,
+  host: string | null,
+  stop: AbortSignal,
+): Promise<number> {
   const world = await wire(config, silent, { sourcePatienceMs: limits.sourcePatienceMs });
-  // In a fleet each host has a world of its own, and the archives are of all.
-  const { scope } =
-    source === "archives" && world.table !== null ? world.table.leadership : world.cycle.leadership;
   const ask = <T>(action: string, work: (signal: AbortSignal) => Promise<T>) =>
-    withDeadline(world.cycle.clock, config.writeTimeoutMs, action, work, stop);
+    withDeadline(world.clock, config.writeTimeoutMs, action, work, stop);
   try {
+    // In a fleet each host has a world of its own, and the archives are of all.
+    const ofTable = source === "archives" ? world.table : null;
+    const unit = ofTable === null ? unitOf(world, host, `accept the ${source}`) : null;
+    const { scope } = (ofTable ?? unit!.cycle).leadership;
     const seen = await ask(`Cannot ask who the ${source} source is`, (signal) =>
-      identify(config, world, source, signal),
+      source === "archives" ? archivesSeen(config, world, signal) : engineSeen(config, unit!.engine, signal),
     );
     const before = (await ask("Cannot read which world is observed", (signal) =>
       readKnownWorld(world.database.asker("Cannot read which world is observed", signal), scope),
@@ -52,19 +60,15 @@ export async function accept(config: Config, source: SourceName, stop: AbortSign
   }
 }
 
-async function identify(
-  config: Config,
-  world: World,
-  source: SourceName,
-  signal: AbortSignal,
-): Promise<string> {
-  if (source === "archives") {
-    const identity = archivesIdentity(config);
-    if (identity === null) throw new Error("Cannot accept archives: S3_BUCKET is not set");
-    await world.archives?.head(config.prefix, signal);
-    return identity;
-  }
-  const { id } = await world.engine.info(signal);
+async function archivesSeen(config: Config, world: World, signal: AbortSignal): Promise<string> {
+  const identity = archivesIdentity(config);
+  if (identity === null) throw new Error("Cannot accept archives: S3_BUCKET is not set");
+  await world.archives?.head(config.prefix, signal);
+  return identity;
+}
+
+async function engineSeen(config: Config, engine: Engine, signal: AbortSignal): Promise<string> {
+  const { id } = await engine.info(signal);
   if (id === "") throw new Error("Cannot accept the engine: it doesn't say who it is");
   return engineIdentity(id, config.prefix);
 }

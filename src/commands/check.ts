@@ -6,11 +6,11 @@ import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
 import { limits } from "../observer/limits.ts";
-import type { HintSource } from "../observer/ports.ts";
-import { errorText } from "../status/error-text.ts";
 import { startStatusServer } from "../status/server.ts";
 import { lasting } from "../status/wording.ts";
-import { postgresOptions, type World, wire } from "../wire.ts";
+import { type EngineUnit, postgresOptions, type World, wire } from "../wire.ts";
+import { engineFindings } from "./check-engine.ts";
+import { type Ask, attempt, type Finding } from "./check-finding.ts";
 import { askEndpoint, endpointOf } from "./status-source.ts";
 import { bold, green, print, printable, red, silent, yellow } from "./terminal.ts";
 
@@ -18,13 +18,6 @@ import { bold, green, print, printable, red, silent, yellow } from "./terminal.t
 const MOST_APART_MS = 2_000;
 /** It is on this machine. */
 const RUNNING_TIMEOUT_MS = 1_000;
-
-export interface Finding {
-  readonly name: string;
-  /** `warning`: it works, but not as it should. */
-  readonly result: "ok" | "warning" | "wrong" | "skipped";
-  readonly detail: string;
-}
 
 export async function check(
   config: Config,
@@ -59,8 +52,12 @@ function line({ name, result, detail }: Finding): string {
 }
 
 async function* examine(config: Config, world: World, stop: AbortSignal): AsyncGenerator<Finding> {
-  const ask = <T>(action: string, deadlineMs: number, work: (signal: AbortSignal) => Promise<T>) =>
-    withDeadline(systemClock, deadlineMs, action, work, stop);
+  const ask: Ask = (action, deadlineMs, work) => withDeadline(systemClock, deadlineMs, action, work, stop);
+
+  const namedBy =
+    ({ host }: EngineUnit) =>
+    (name: string) =>
+      world.units.length > 1 ? `${name} of ${host}` : name;
 
   yield {
     name: "configuration",
@@ -79,17 +76,18 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
   else yield* schemaFindings(schema);
 
   if (schema !== null && schema.problems.length === 0) {
-    yield* attempt("lease", async () => {
-      const holder = await ask("Cannot read the lease", config.writeTimeoutMs, (signal) =>
-        world.database.transaction("Cannot read the lease", signal, async (tx) => {
-          const [row] = await tx<{ holder: string }[]>`
-            select holder from observer_lease
-             where scope = ${world.cycle.leadership.scope} and expires_at > clock_timestamp() limit 1`;
-          return row?.holder ?? null;
-        }),
-      );
-      return [null, { result: "ok", detail: holder === null ? "free" : `${holder} leads` }];
-    });
+    for (const unit of world.units)
+      yield* attempt(namedBy(unit)("lease"), async () => {
+        const holder = await ask("Cannot read the lease", config.writeTimeoutMs, (signal) =>
+          world.database.transaction("Cannot read the lease", signal, async (tx) => {
+            const [row] = await tx<{ holder: string }[]>`
+              select holder from observer_lease
+               where scope = ${unit.cycle.leadership.scope} and expires_at > clock_timestamp() limit 1`;
+            return row?.holder ?? null;
+          }),
+        );
+        return [null, { result: "ok", detail: holder === null ? "free" : `${holder} leads` }];
+      });
     yield* attempt("clock", async () => {
       const beforeMs = Date.now();
       const databaseMs = await ask("Cannot read the database's clock", config.writeTimeoutMs, (signal) =>
@@ -136,33 +134,7 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
     });
   }
 
-  yield* attempt("engine", async () => {
-    const info = await ask("Cannot ask the Engine", config.listTimeoutMs, (signal) =>
-      world.engine.info(signal),
-    );
-    return [
-      null,
-      { result: "ok", detail: `${info.name}, version ${info.serverVersion}, API ${info.apiVersion}` },
-    ];
-  });
-  yield* attempt("containers", async () => {
-    const listing = await ask("Cannot list containers", config.listTimeoutMs, (signal) =>
-      world.engine.listAll(config.prefix, { signal }),
-    );
-    return [null, { result: "ok", detail: `${listing.byWorkspace.size} of workspaces` }];
-  });
-  yield* attempt("volumes", async () => {
-    const listing = await ask("Cannot list volumes", config.listTimeoutMs, (signal) =>
-      world.engine.listVolumes(config.prefix, { signal }),
-    );
-    return [null, { result: "ok", detail: `${listing.byWorkspace.size} of workspaces` }];
-  });
-  yield* attempt("engine events", async () => {
-    await ask("Cannot listen to Engine events", config.listTimeoutMs, (signal) =>
-      connects(world.events, signal),
-    );
-    return [null, { result: "ok", detail: "the stream opens" }];
-  });
+  for (const unit of world.units) yield* engineFindings(unit, namedBy(unit), config, ask);
 
   const { archives } = world;
   if (archives === null)
@@ -240,24 +212,6 @@ async function* examine(config: Config, world: World, stop: AbortSignal): AsyncG
   );
 }
 
-type Outcome = Pick<Finding, "result" | "detail">;
-
-/** @param otherwise what a failure counts as */
-async function* attempt<T>(
-  name: string,
-  work: () => Promise<readonly [T, Outcome]>,
-  otherwise: "wrong" | "warning" = "wrong",
-): AsyncGenerator<Finding, T | null> {
-  try {
-    const [value, outcome] = await work();
-    yield { name, ...outcome };
-    return value;
-  } catch (cause) {
-    yield { name, result: otherwise, detail: errorText(cause) };
-    return null;
-  }
-}
-
 const describeServer = (found: SchemaFindings): string =>
   `PostgreSQL ${found.serverVersion}, ${found.place}, role ${found.role}` +
   (found.readOnly
@@ -280,32 +234,6 @@ async function runningAt({ status: { listen, token } }: Config): Promise<string 
   const signal = AbortSignal.timeout(RUNNING_TIMEOUT_MS);
   const { instances } = await askEndpoint(endpointOf(listen), token, signal);
   return instances[0]?.instance ?? null;
-}
-
-/** Resolves at the first connection; rejects at the first failure. Leaves nothing running. */
-async function connects(
-  source: HintSource,
-  signal: AbortSignal,
-  onHint: () => void = () => {},
-): Promise<void> {
-  const done = new AbortController();
-  let failure: unknown = null;
-  let isUp = false;
-  await source.listen(
-    {
-      onHint,
-      onUp: () => {
-        isUp = true;
-        done.abort();
-      },
-      onDown: (cause) => {
-        failure = cause;
-        done.abort();
-      },
-    },
-    AbortSignal.any([signal, done.signal]),
-  );
-  if (!isUp) throw failure ?? signal.reason;
 }
 
 /** Notifies a channel and hears it: a pooler in transaction mode takes LISTEN and delivers nothing. */

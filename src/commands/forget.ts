@@ -20,7 +20,7 @@ export async function forget(
   stop: AbortSignal,
 ): Promise<number> {
   const world = await wire(config, silent, { sourcePatienceMs: limits.sourcePatienceMs });
-  const { clock } = world.cycle;
+  const { clock } = world;
   const ask = <T>(action: string, work: (signal: AbortSignal) => Promise<T>) =>
     withDeadline(clock, config.writeTimeoutMs, action, work, stop);
   const name = printable(host);
@@ -67,7 +67,7 @@ export async function forget(
         schema.hasTransitionsTable,
       ),
     );
-    await ask("Cannot publish the wake-up", (signal) => world.cycle.wake.publish(signal)).catch(() => {});
+    await ask("Cannot publish the wake-up", (signal) => world.wake.publish(signal)).catch(() => {});
     await print(
       `Forgotten: ${name}, in ${forgotten} rows.${skipped > 0 ? ` ${skipped} more are locked by somebody else: run it once more.` : ""}`,
     );

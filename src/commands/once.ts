@@ -13,29 +13,33 @@ import type { ArchiveSeen, Lease, Listing, WorkspaceRow } from "../observer/port
 import type { CycleReport } from "../observer/report.ts";
 import type { Source } from "../observer/source.ts";
 import { errorText } from "../status/error-text.ts";
-import { type World, wire } from "../wire.ts";
+import { wire } from "../wire.ts";
 import { conditionsDiff } from "./once-diff.ts";
 import { bold, columns, green, print, printable, red, silent, yellow } from "./terminal.ts";
+import { unitOf } from "./unit.ts";
 
 export interface OnceOptions {
   /** Writes nothing, takes no lease, wakes nobody. */
   readonly dryRun: boolean;
   readonly json: boolean;
+  /** Whose Engine to look at, where there are several. */
+  readonly host: string | null;
 }
 
 export async function once(config: Config, options: OnceOptions, stop: AbortSignal): Promise<number> {
   // Waits for every source: there is no later cycle that could take in a late answer.
   const world = await wire(config, silent, { sourcePatienceMs: limits.archiveListingMs });
   try {
+    const { cycle } = unitOf(world, options.host, "look once");
     await withDeadline(
-      world.cycle.clock,
+      cycle.clock,
       limits.prepareStatements * config.writeTimeoutMs,
       "Cannot prepare the database",
       options.dryRun ? world.inspect : world.prepare,
       stop,
     );
-    const lease = options.dryRun ? null : await takeLease(world, config, stop);
-    const seen = recording(world.cycle);
+    const lease = options.dryRun ? null : await takeLease(cycle, config, stop);
+    const seen = recording(cycle);
     const memory = emptyMemory();
     const report = await runCycle(seen.parts, memory, {
       lease,
@@ -43,7 +47,7 @@ export async function once(config: Config, options: OnceOptions, stop: AbortSign
       horizonMs: config.cadence.idleIntervalMs,
       stop,
     });
-    if (lease !== null) await release(world, lease);
+    if (lease !== null) await release(cycle, lease);
     const failures = failuresOf(report, seen.parts);
     await print(
       options.json
@@ -56,8 +60,11 @@ export async function once(config: Config, options: OnceOptions, stop: AbortSign
   }
 }
 
-async function takeLease(world: World, config: Config, stop: AbortSignal): Promise<Lease> {
-  const { clock, leadership } = world.cycle;
+async function takeLease(
+  { clock, leadership }: CycleParts,
+  config: Config,
+  stop: AbortSignal,
+): Promise<Lease> {
   const answer = await withDeadline(
     clock,
     config.writeTimeoutMs,
@@ -71,8 +78,7 @@ async function takeLease(world: World, config: Config, stop: AbortSignal): Promi
   );
 }
 
-async function release(world: World, lease: Lease): Promise<void> {
-  const { clock, leadership } = world.cycle;
+async function release({ clock, leadership }: CycleParts, lease: Lease): Promise<void> {
   await withDeadline(clock, limits.releaseMs, "Cannot hand the lease over", (signal) =>
     leadership.release(lease, signal),
   ).catch(() => {});

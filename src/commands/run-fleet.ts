@@ -1,59 +1,71 @@
-/** The table's unit of a process that is one of a fleet: its loop, and what both units are together. */
+/** What a process that is one of a fleet is as a whole: the units of its hosts, and the one of the table. */
 import { systemClock } from "../adapters/clock.ts";
 import { readFleet } from "../adapters/postgres-fleet.ts";
-import type { Config } from "../config.ts";
-import type { JsonObject } from "../observer/conditions.ts";
-import type { CycleParts } from "../observer/cycle.ts";
+import type { Config, FleetConfig } from "../config.ts";
+import { withFields } from "../log-fields.ts";
 import { withDeadline } from "../observer/deadline.ts";
-import { Loop, type LoopParts } from "../observer/loop.ts";
-import type { HintSource, Log } from "../observer/ports.ts";
+import { Loop } from "../observer/loop.ts";
+import type { Log } from "../observer/ports.ts";
 import { sharedHints, silence } from "../observer/shared-hints.ts";
-import type { ObserverView, RowsView } from "../observer/view.ts";
 import { type FleetViews, fleetViewOf, hostSign } from "../status/fleet-view.ts";
-import type { World } from "../wire.ts";
+import { rowsOfAll } from "../status/rows-of-all.ts";
+import type { EngineUnit, World } from "../wire.ts";
+import type { Units, UnitsParts } from "./run-units.ts";
 
-export interface Member {
-  /** For the host's unit. */
-  readonly channel: HintSource;
-  readonly prepare: LoopParts["prepare"];
-  sign(own: ObserverView): JsonObject;
-  view(own: ObserverView): ObserverView;
-  rows(): RowsView | null;
-  run(stop: AbortSignal): Promise<void>;
-}
-
-/** How often a member that doesn't write the table's part reads what the hosts say, for who asks it. */
+/** How often a process that doesn't write the table's part reads what the hosts say, for who asks it. */
 const READ_EVERY_MS = 10_000;
 
 export function openFleet(
   config: Config,
   world: World,
-  cycle: CycleParts,
+  fleet: FleetConfig,
+  table: NonNullable<World["table"]>,
   log: Log,
-  reported: Pick<LoopParts, "onReport" | "onProgress">,
-): Member | null {
-  const { fleet } = config;
-  if (fleet === null) return null;
-  const { first, second } = sharedHints(world.channel);
-  /** The database is prepared once, for both. */
+  parts: UnitsParts,
+): Units {
+  const { instance, cadence } = config;
+  const hosts = world.units.map(hostOf);
+  const hintsFor = sharedHints(world.channel);
+  /** The database is prepared once, for all. */
   const prepared = Promise.withResolvers<void>();
-  const loop = new Loop({
-    ...reported,
-    instance: config.instance,
-    cadence: config.cadence,
-    cycle,
-    channel: second,
+  const isPrepared = (signal: AbortSignal) => Promise.race([prepared.promise, aborted(signal)]);
+  const prepare = async (signal: AbortSignal) => {
+    await world.prepare(signal);
+    prepared.resolve();
+  };
+  const own = world.units.map((unit, index) => {
+    const host = hostOf(unit);
+    const onReport = parts.onReport(world.units.length > 1 ? host : null);
+    const loop = new Loop({
+      ...unit,
+      cadence,
+      channel: hintsFor([host]),
+      prepare: index === 0 ? prepare : isPrepared,
+      onReport,
+      onProgress: parts.onProgress,
+      describe: (view) => parts.describe(view, hostSign(view, host)),
+    });
+    return { host, loop };
+  });
+  const tableLoop = new Loop({
+    instance,
+    cadence,
+    cycle: table,
+    channel: hintsFor(hosts),
     events: silence,
-    log: ofUnit(log, "table"),
-    prepare: (signal) => Promise.race([prepared.promise, aborted(signal)]),
-    describe: null,
+    log: withFields(log, { unit: "table" }),
+    prepare: isPrepared,
+    onReport: parts.onReport(null),
+    onProgress: parts.onProgress,
+    // The row of a process with one host is that host's.
+    describe: world.units.length > 1 ? () => parts.describe(viewOf()) : null,
   });
   let latest: FleetViews["reading"] = null;
 
   async function keepReading(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await systemClock.sleep(READ_EVERY_MS, stop);
-      if (stop.aborted || loop.view().role !== "standby") continue;
+      if (stop.aborted || tableLoop.view().role !== "standby") continue;
       const reading = await withDeadline(
         systemClock,
         config.writeTimeoutMs,
@@ -66,25 +78,28 @@ export function openFleet(
     }
   }
 
+  function viewOf() {
+    const view = tableLoop.view();
+    const { reading } = view.watch ?? { reading: null };
+    if (reading !== null && reading !== latest?.reading)
+      latest = { reading, atMs: view.watch?.readMs ?? view.nowMs };
+    const hostViews = own.map(({ host, loop }) => ({ host, view: loop.view() }));
+    return fleetViewOf(hostViews, view, { ...fleet, instance, reading: latest });
+  }
+
+  const hostLoops = own.map(({ loop }) => loop);
+  const ofHosts = rowsOfAll(hostLoops);
   return {
-    channel: first,
-    async prepare(signal) {
-      await world.prepare(signal);
-      prepared.resolve();
-    },
-    sign: (own) => hostSign(own, fleet.host) as JsonObject,
-    view(own) {
-      const table = loop.view();
-      const { reading } = table.watch ?? { reading: null };
-      if (reading !== null && reading !== latest?.reading)
-        latest = { reading, atMs: table.watch?.readMs ?? table.nowMs };
-      return fleetViewOf(own, table, { ...fleet, reading: latest });
-    },
-    rows: () => loop.rows(),
-    async run(stop) {
-      await Promise.all([loop.run(stop), keepReading(stop)]);
-    },
+    view: viewOf,
+    // A host knows its own rows alone, the table's unit all of them.
+    rows: () => tableLoop.rows() ?? (hostLoops.some((loop) => loop.rows() !== null) ? ofHosts : null),
+    runs: [...[...hostLoops, tableLoop].map((loop) => (stop: AbortSignal) => loop.run(stop)), keepReading],
   };
+}
+
+function hostOf({ host }: EngineUnit): string {
+  if (host === null) throw new Error("Bug: an Engine of a fleet without a host");
+  return host;
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -92,12 +107,3 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
-
-/** The same log, with the unit in each line. */
-function ofUnit(log: Log, unit: string): Log {
-  const note =
-    (level: keyof Log): Log["info"] =>
-    (event, message, fields) =>
-      log[level](event, message, { unit, ...fields });
-  return { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
-}

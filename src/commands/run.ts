@@ -6,10 +6,8 @@ import { exitCode } from "../exit-codes.ts";
 import { createLog } from "../log.ts";
 import { levelSwitch } from "../log-level.ts";
 import { limits } from "../observer/limits.ts";
-import { Loop } from "../observer/loop.ts";
 import { type Outage, onFailure, outageFields } from "../observer/outage.ts";
 import { type Clock, type Log, UnworkableError } from "../observer/ports.ts";
-import type { CycleReport } from "../observer/report.ts";
 import { createStatusApp } from "../status/app.ts";
 import { describeView } from "../status/describe.ts";
 import { createMetrics, type Metrics } from "../status/metrics.ts";
@@ -19,7 +17,7 @@ import { MOST_CHANGES } from "../status/page/workspace.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
 import { readExplanation } from "./explain.ts";
-import { openFleet } from "./run-fleet.ts";
+import { openUnits } from "./run-units.ts";
 import { openSupervision } from "./supervision.ts";
 
 /** How often a taken address is tried again: in a rolling upgrade the old instance leaves it soon. */
@@ -50,29 +48,19 @@ export async function run(
 
   const world = await wire(config, log, { sourcePatienceMs: limits.sourcePatienceMs });
   const health = { ...config.cadence, ...config };
-  const view = () => member?.view(loop.view()) ?? loop.view();
-  const metrics = createMetrics({ view, build, health, isMember: config.fleet !== null });
+  const view = () => units.view();
+  const hosts = world.units.length > 1 ? world.units.flatMap(({ host }) => host ?? []) : [];
+  const metrics = createMetrics({ view, build, health, isMember: config.fleet !== null, hosts });
   const telemetry = await openTelemetry(config, metrics, log);
   const supervision = await openSupervision(config, log, { view, health });
-  const reported = {
-    onReport: (report: CycleReport) => {
-      metrics.onReport(report);
-      telemetry?.onReport(report);
+  const units = openUnits(config, world, log, {
+    onReport: (host) => (report) => {
+      metrics.onReport(report, host);
+      telemetry?.onReport(report, host);
       page.onReport(report);
     },
     onProgress: supervision.onProgress,
-  };
-  const member = world.table && openFleet(config, world, world.table, log, reported);
-  const loop = new Loop({
-    ...reported,
-    instance: config.instance,
-    cadence: config.cadence,
-    cycle: world.cycle,
-    channel: member?.channel ?? world.channel,
-    events: world.events,
-    log,
-    prepare: member?.prepare ?? world.prepare,
-    describe: (own) => describeView(own, build, health, member?.sign(own)),
+    describe: (own, sign) => describeView(own, build, health, sign),
   });
   let isBroken = false;
   const onError = (cause: unknown) => {
@@ -84,8 +72,7 @@ export async function run(
     view,
     health,
     build,
-    // A host knows its own rows alone, the table's unit all of them.
-    rows: () => member?.rows() ?? loop.rows(),
+    rows: () => units.rows(),
     explain: (id, signal) => readExplanation(config, id, MOST_CHANGES, signal),
     staleAfterMs: config.maxAgeMs + 3 * config.cadence.idleIntervalMs + config.listTimeoutMs,
     onError,
@@ -104,8 +91,6 @@ export async function run(
   const end = AbortSignal.any([stop, ended.signal]);
   // Answers without an end would hold up the server's stop.
   end.addEventListener("abort", () => page.close(), { once: true });
-  /** Neither unit of a fleet goes on without the other. */
-  const endingAll = (unit: Promise<void> | undefined) => unit?.finally(() => ended.abort());
   const beside = [
     serve(config, app, log, systemClock, end),
     supervision.keep(end),
@@ -113,8 +98,8 @@ export async function run(
     telemetry?.run(ended.signal),
   ];
   try {
-    const units = await Promise.allSettled([loop.run(end), member?.run(end)].map(endingAll));
-    for (const unit of units) if (unit.status === "rejected") throw unit.reason;
+    const runs = units.runs.map((run) => run(end).finally(() => ended.abort()));
+    for (const unit of await Promise.allSettled(runs)) if (unit.status === "rejected") throw unit.reason;
     log.info("observer.stopped", "Stopped");
     return exitCode.ok;
   } catch (cause) {

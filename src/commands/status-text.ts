@@ -161,7 +161,7 @@ export function statusLines(reading: Reading): readonly string[] {
     ...shown.map((it) => [
       ...(isFleet ? [word(at(it.status, "fleet", "host"))] : []),
       printable(it.instance),
-      roleOf(it, leader),
+      roleOf(it, reading),
       word(it.status.epoch),
       word(it.status.version),
       it.age_seconds === 0 ? "now" : `${it.age_seconds.toFixed(1)} s ago`,
@@ -181,10 +181,12 @@ export function statusLines(reading: Reading): readonly string[] {
   ];
 }
 
-/** A row stays behind where an instance ended, or lost the lease. */
-function roleOf(said: Said, leader: Said | null): string {
+/** A row stays behind where an instance ended, or lost the lease. Each host of a fleet has a leader. */
+function roleOf(said: Said, { from, instances }: Reading): string {
   if (said.age_seconds >= SILENT_SECONDS) return "gone";
-  return said.status.role === "leader" && said !== leader ? "led before" : word(said.status.role);
+  const ofHost = instances.filter((other) => hostOf(other) === hostOf(said));
+  const isLeader = said === leaderOf({ from, instances: ofHost });
+  return said.status.role === "leader" && !isLeader ? "led before" : word(said.status.role);
 }
 
 const findingLines = (said: Said): string[] =>
@@ -197,8 +199,15 @@ const findingLines = (said: Said): string[] =>
 
 function details(said: Said): string[] {
   const { status } = said;
+  const engines = at(status, "engines");
   const lines = columns([
-    ...["engine", "archives"].map((name) => [name, sourceText(said, name)]),
+    ...(isJsonObject(engines)
+      ? Object.entries(engines).map(([host, engine]) => [
+          `engine of ${printable(host)}`,
+          sourceText(said, at(engine, "source")),
+        ])
+      : [["engine", sourceText(said, at(status, "sources", "engine"))]]),
+    ["archives", sourceText(said, at(status, "sources", "archives"))],
     ["links", linksText(status)],
     ["last cycle", cycleText(status)],
   ]).split("\n");
@@ -215,8 +224,7 @@ function details(said: Said): string[] {
   ];
 }
 
-function sourceText({ status, age_seconds }: Said, name: string): string {
-  const source = at(status, "sources", name);
+function sourceText({ age_seconds }: Said, source: Json | undefined): string {
   if (!isJsonObject(source)) return "–";
   const age = source.last_success_age_ms;
   const fresh =

@@ -8,6 +8,7 @@ import type { EngineConfig, EngineTls } from "./types.ts";
 import { splitUrl } from "./url.ts";
 
 const NAME = "DOCKER_HOST";
+export const CERTIFICATES = ["ca.pem", "cert.pem", "key.pem"] as const;
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   ssh: "ssh:// is not supported; forward the socket with ssh -L and use unix://",
   npipe: "named pipes exist on Windows only, which is not supported",
@@ -15,10 +16,27 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
 };
 
 /** Null where something is wrong; every problem is then in `source`. */
-export function readEngine(source: ConfigSource): EngineConfig | null {
-  const text = source.textOrDefault(NAME) ?? "";
+export const readEngine = (source: ConfigSource): EngineConfig | null =>
+  readEndpoint(
+    source,
+    source.textOrDefault(NAME) ?? "",
+    (what) => source.problem(NAME, what),
+    () => readTls(source, certificateFolder(source)),
+  );
+
+/**
+ * @param tell hears what is wrong with the text: what follows the setting's name
+ * @param tls asked for the certificates where they are needed
+ * @returns null where something is wrong
+ */
+export function readEndpoint(
+  source: ConfigSource,
+  text: string,
+  tell: (what: string) => void,
+  tls: () => EngineTls | null,
+): EngineConfig | null {
   const before = source.problems.length;
-  const problem = (what: string): void => source.problem(NAME, `${what} (got ${source.shown(NAME, text)})`);
+  const problem = (what: string): void => tell(`${what} (got ${source.shown(NAME, text)})`);
   const scheme = /^([a-z]+):\/\//.exec(text)?.[1] ?? "";
   if (Object.hasOwn(UNSUPPORTED, scheme)) {
     problem(`cannot be used: ${UNSUPPORTED[scheme]}`);
@@ -26,10 +44,7 @@ export function readEngine(source: ConfigSource): EngineConfig | null {
   }
   if (!["unix", "tcp", "http", "https"].includes(scheme)) {
     const hint = text.startsWith("/") ? "; for a socket write unix:// before its path" : "";
-    source.problem(
-      NAME,
-      `must start with unix://, tcp://, http:// or https://, not ${source.shown(NAME, text)}${hint}`,
-    );
+    tell(`must start with unix://, tcp://, http:// or https://, not ${source.shown(NAME, text)}${hint}`);
     return null;
   }
   const url = splitUrl(text, problem);
@@ -45,7 +60,7 @@ export function readEngine(source: ConfigSource): EngineConfig | null {
     if (path !== "") problem("must not have a path");
     if (tlsWanted && scheme === "http")
       problem("says http://, and DOCKER_TLS_VERIFY or DOCKER_TLS asks for TLS; keep one of them");
-    const tls = tlsWanted ? readTls(source) : null;
+    const certificates = tlsWanted ? tls() : null;
     const secure = tlsWanted || scheme === "https";
     const place = parseHostPort(url?.authority ?? "", secure ? 2376 : 2375);
     if (typeof place === "string") {
@@ -53,7 +68,7 @@ export function readEngine(source: ConfigSource): EngineConfig | null {
       return null;
     }
     const host = place.host.includes(":") ? `[${place.host}]` : place.host;
-    return { kind: "tcp", url: `${secure ? "https" : "http"}://${host}:${place.port}`, tls };
+    return { kind: "tcp", url: `${secure ? "https" : "http"}://${host}:${place.port}`, tls: certificates };
   }
 }
 
@@ -66,7 +81,8 @@ function readUnix(authority: string, path: string, problem: (what: string) => vo
   return { kind: "unix", socketPath: path };
 }
 
-function readTls(source: ConfigSource): EngineTls | null {
+/** @param folder null: there is none, and that has been said */
+export function readTls(source: ConfigSource, folder: string | null): EngineTls | null {
   for (const name of ["DOCKER_TLS_VERIFY", "DOCKER_TLS"] as const) {
     const text = source.text(name);
     if (text !== null && /^(?:0|false|no|off)$/i.test(text))
@@ -75,24 +91,26 @@ function readTls(source: ConfigSource): EngineTls | null {
         `is ${quote(text)}, and any value turns TLS on, as with the docker CLI; unset it for none`,
       );
   }
-  const folder = source.text("DOCKER_CERT_PATH") ?? homeFolder(source);
   if (folder === null) return null;
   const read = (file: string, mark: RegExp): string => {
-    const path = `${folder.replace(/\/+$/, "")}/${file}`;
+    const path = `${folder}/${file}`;
     const pem = source.file("DOCKER_CERT_PATH", path, "the file");
     if (pem !== null && !mark.test(pem))
       source.problem("DOCKER_CERT_PATH", `cannot be used: the file ${quote(path)} is not in PEM form`);
     return pem ?? "";
   };
   return {
-    ca: read("ca.pem", /-----BEGIN CERTIFICATE-----/),
-    cert: read("cert.pem", /-----BEGIN CERTIFICATE-----/),
-    key: read("key.pem", /-----BEGIN [A-Z ]*PRIVATE KEY-----/),
+    ca: read(CERTIFICATES[0], /-----BEGIN CERTIFICATE-----/),
+    cert: read(CERTIFICATES[1], /-----BEGIN CERTIFICATE-----/),
+    key: read(CERTIFICATES[2], /-----BEGIN [A-Z ]*PRIVATE KEY-----/),
     verify: source.text("DOCKER_TLS_VERIFY") !== null,
   };
 }
 
-function homeFolder(source: ConfigSource): string | null {
+/** Without a slash at its end. */
+export function certificateFolder(source: ConfigSource): string | null {
+  const given = source.text("DOCKER_CERT_PATH");
+  if (given !== null) return given.replace(/\/+$/, "");
   const home = source.text("HOME");
   if (home !== null) return `${home}/.docker`;
   source.problem("DOCKER_CERT_PATH", "is missing: TLS is asked for, and without HOME there is no ~/.docker");

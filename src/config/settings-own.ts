@@ -3,6 +3,11 @@ import { type Setting, word } from "./setting.ts";
 
 const secretWord = word("visible ASCII characters without spaces", 4096);
 const channel = word("1 to 63 visible ASCII characters without spaces", 63);
+export const hostName = {
+  kind: "text",
+  pattern: /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/,
+  expected: "up to 100 letters, digits, _, . and - that start with a letter or digit",
+} as const;
 
 export const ownSettings = [
   {
@@ -163,17 +168,24 @@ export const ownSettings = [
   {
     name: "OBSERVER_HOST",
     group: "fleet",
-    type: {
-      kind: "text",
-      pattern: /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/,
-      expected: "up to 100 letters, digits, _, . and - that start with a letter or digit",
-    },
+    type: hostName,
     default: null,
     otherwise: "none: this observer alone writes the table",
     refuseEmpty: true,
     description:
       "the host whose Engine this is, where [a fleet](fleet.md) writes one table; the same after each restart, and for two observers of one host",
     example: "vm-17",
+  },
+  {
+    name: "OBSERVER_ENGINES",
+    group: "fleet",
+    type: { kind: "pairs" },
+    default: null,
+    otherwise: "none: `OBSERVER_HOST` and `DOCKER_HOST`",
+    refuseEmpty: true,
+    description:
+      "instead of `OBSERVER_HOST` and `DOCKER_HOST`: several hosts that this one process looks after, `HOST=ENGINE` each, apart by commas; at most 32",
+    example: "vm-1=unix:///run/docker.sock,vm-2=tcp://10.0.0.2:2376",
   },
   {
     name: "OBSERVER_HOST_LOST_AFTER",

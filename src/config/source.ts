@@ -35,7 +35,8 @@ export class ConfigSource {
   }
 
   warn(name: string, what: string): void {
-    this.warnings.push(`${name} ${what}`);
+    const warning = `${name} ${what}`;
+    if (!this.warnings.includes(warning)) this.warnings.push(warning);
   }
 
   /** Something was wrong with this setting: what depends on it can't be judged. */
@@ -99,6 +100,16 @@ export class ConfigSource {
     } catch (error) {
       this.problem(name, `cannot be used: ${what} ${shownPath(path)} ${readFault(error)}`);
       return null;
+    }
+  }
+
+  /** Whether there is such a file, be it readable or not. */
+  hasFile(path: string): boolean {
+    try {
+      this.#readFile(path);
+      return true;
+    } catch (error) {
+      return !["ENOENT", "ENOTDIR"].includes(codeOf(error));
     }
   }
 

@@ -8,7 +8,8 @@ export interface Config {
   readonly database: DatabaseConfig;
   /** Null: hints travel through PostgreSQL's LISTEN and NOTIFY. */
   readonly redis: RedisConfig | null;
-  readonly engine: EngineConfig;
+  /** At least one; several only in a fleet. */
+  readonly engines: readonly HostEngine[];
   /** Null: there is no archive source, so archives are not observed. */
   readonly archives: ArchivesConfig | null;
   readonly cadence: CadenceConfig;
@@ -52,9 +53,14 @@ export interface GuardConfig {
   readonly confirm: number;
 }
 
+export interface HostEngine {
+  /** Whose Engine it is, unique. Null, where it is the only one: this observer alone writes the table. */
+  readonly host: string | null;
+  readonly endpoint: EngineConfig;
+}
+
+/** Of a process whose Engines have hosts. */
 export interface FleetConfig {
-  /** Whose Engine this is. */
-  readonly host: string;
   /** A host without a sign for so long is lost. */
   readonly lostAfterMs: number;
 }

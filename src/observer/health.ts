@@ -3,7 +3,7 @@
  * every "last duration" and looks healthy for ever.
  */
 import { limits } from "./limits.ts";
-import type { ObserverView } from "./view.ts";
+import { type ObserverView, partsOf } from "./view.ts";
 
 export interface HealthConfig {
   readonly idleIntervalMs: number;
@@ -35,14 +35,17 @@ export interface Finding {
   readonly kind: "hang" | "database" | "starting" | "disconnected" | "write" | "source" | "foreign" | "held";
   /** Which source, or which kind of resource; null where there is but one. */
   readonly about: string | null;
+  /** Whose Engine it is about, where one process looks after several. */
+  readonly host: string | null;
   /** Monotonic milliseconds; null: not known. */
   readonly sinceMs: number | null;
   /** One line, for people. */
   readonly reason: string;
 }
 
-/** Is the loop making progress? A dependency that is down is no reason to restart. */
-export const isLive = (view: ObserverView, config: HealthConfig): Verdict => verdict(hang(view, config));
+/** Is each loop making progress? A dependency that is down is no reason to restart. */
+export const isLive = (view: ObserverView, config: HealthConfig): Verdict =>
+  verdict(ofAllParts(view, (part, host) => hang(part, config, host)));
 
 /** Would I trust the table? Three idle intervals without a success say no. */
 export const isReady = (view: ObserverView, config: HealthConfig): Verdict => verdict(findings(view, config));
@@ -52,21 +55,34 @@ const verdict = (found: readonly Finding[]): Verdict => ({
   reasons: found.map(({ reason }) => reason),
 });
 
-function hang(view: ObserverView, config: HealthConfig): Finding[] {
+const ofAllParts = (
+  view: ObserverView,
+  find: (part: ObserverView, host: string | null) => readonly Finding[],
+): readonly Finding[] =>
+  partsOf(view).flatMap(({ host, view: part }) =>
+    find(part, host).map((found) =>
+      host === null ? found : { ...found, reason: `${host}: ${found.reason}` },
+    ),
+  );
+
+function hang(view: ObserverView, config: HealthConfig, host: string | null): Finding[] {
   const boundMs = hangsAfterMs(config);
   const sinceMs = view.progressMs ?? view.startedMs;
   const age = view.nowMs - sinceMs;
   if (age <= boundMs) return [];
   const reason = `no cycle and no stand-by check was completed for ${seconds(age)}`;
-  return [{ kind: "hang", about: null, sinceMs, reason }];
+  return [{ kind: "hang", about: null, host, sinceMs, reason }];
 }
 
 /** Why the table should not be trusted: `isReady`, told in full. */
-export function findings(view: ObserverView, config: HealthConfig): readonly Finding[] {
+export const findings = (view: ObserverView, config: HealthConfig): readonly Finding[] =>
+  ofAllParts(view, (part, host) => findingsOf(part, config, host));
+
+function findingsOf(view: ObserverView, config: HealthConfig, host: string | null): readonly Finding[] {
   const commitBoundMs = 3 * config.idleIntervalMs + config.listTimeoutMs;
-  const found = hang(view, config);
+  const found = hang(view, config, host);
   const add = (kind: Finding["kind"], about: string | null, sinceMs: number | null, reason: string) =>
-    found.push({ kind, about, sinceMs, reason });
+    found.push({ kind, about, host, sinceMs, reason });
   const { database } = view.links;
   if (database.up === false)
     add("database", null, database.sinceMs, `database: ${database.lastError ?? "unreachable"}`);
@@ -101,7 +117,7 @@ export function findings(view: ObserverView, config: HealthConfig): readonly Fin
       "foreign",
       source,
       null,
-      `${source} is ${foreign.seen}, but the table was written from ${foreign.known}: absences are held back; if that is right, run observer accept ${source}`,
+      `${source} is ${foreign.seen}, but the table was written from ${foreign.known}: absences are held back; if that is right, run ${acceptCommand(source, host)}`,
     );
   }
   for (const [kind, ids] of Object.entries(view.held)) {
@@ -110,5 +126,9 @@ export function findings(view: ObserverView, config: HealthConfig): readonly Fin
   }
   return found;
 }
+
+/** What an operator says to take another world for the right one. */
+export const acceptCommand = (source: string | null, host: string | null): string =>
+  `observer accept ${source}${host === null ? "" : ` --host ${host}`}`;
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

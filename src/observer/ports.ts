@@ -333,8 +333,11 @@ export interface Subject {
 
 /** Hears of hints: the `ob:wake` channel, or the Engine's event stream. */
 export interface HintListener {
-  /** @param subjects what alone may have changed; undefined: anything may have */
-  onHint(subjects?: readonly Subject[]): void;
+  /**
+   * @param subjects what alone may have changed; undefined: anything may have
+   * @param host of a fleet, whom alone it is meant for; undefined: all
+   */
+  onHint(subjects?: readonly Subject[], host?: string): void;
   /** Connected, for the first time or again: something may have been missed, so look once. */
   onUp(): void;
   /** At every try that fails: how often people are told is not the source's to decide. */

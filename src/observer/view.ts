@@ -71,12 +71,27 @@ export interface ObserverView {
   readonly rivals?: ReadonlyMap<WorkspaceId, string>;
   /** Of a process in a fleet as a whole. */
   readonly fleet?: FleetView;
+  /**
+   * Of a process that looks after several Engines: the table's unit first, then those of the hosts. What all share, as
+   * links to the database, is in the first one alone.
+   */
+  readonly parts?: readonly PartView[];
   /** Of a fleet's table unit: what the hosts said last, and which of them are lost. */
   readonly watch?: Pick<FleetWatch, "reading" | "readMs" | "lost">;
 }
 
+export interface PartView {
+  /** Null: the table's unit, or the only one there is. */
+  readonly host: string | null;
+  readonly view: ObserverView;
+}
+
+/** What is judged and counted one by one. */
+export const partsOf = (view: ObserverView): readonly PartView[] => view.parts ?? [{ host: null, view }];
+
 export interface FleetView {
-  readonly host: string;
+  /** Null: several, see the parts. */
+  readonly host: string | null;
   /** Who writes what no host claims, and looks at archives. */
   readonly table: { readonly role: Role; readonly leader: string | null };
   /** Workspaces that this host has as well, but another one's word stands for. */

@@ -5,7 +5,7 @@ import { formatInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
 import type { CycleReport } from "../observer/report.ts";
 import type { SourceHealth } from "../observer/source.ts";
-import type { LinkHealth, ObserverView } from "../observer/view.ts";
+import type { LinkHealth, ObserverView, PartView } from "../observer/view.ts";
 import { errorText, publicText } from "./error-text.ts";
 import { describeFleet } from "./fleet-view.ts";
 import { type Item, judge } from "./judgement.ts";
@@ -60,6 +60,7 @@ export function describeView(
     orphans: mapValues(view.orphans, named),
     held: mapValues(view.held, named),
     foreign: mapValues(view.foreign, (foreign) => foreign && { known: foreign.known, seen: foreign.seen }),
+    ...(view.parts && { engines: describeEngines(view.parts, age) }),
     ...(sign !== undefined ? { fleet: sign } : view.fleet ? { fleet: describeFleet(view.fleet) } : {}),
     deaths: {
       count: view.deaths.length,
@@ -77,6 +78,31 @@ export function describeView(
     verdict: { state, headline: publicText(headline), findings: items.map(describeItem) },
   };
 }
+
+/** By host, where one process looks after several. */
+const describeEngines = (
+  parts: readonly PartView[],
+  age: (atMs: number | null) => number | null,
+): JsonObject =>
+  Object.fromEntries(
+    parts.flatMap(({ host, view }) => {
+      if (host === null) return [];
+      const { engine } = view.sources;
+      const { events } = view.links;
+      const described: JsonObject = {
+        role: view.role,
+        leader: view.leader,
+        epoch: view.epoch,
+        progress_age_ms: age(view.progressMs),
+        last_commit_age_ms: age(view.lastCommitMs),
+        source: engine && describeSource(engine, age(engine.lastSuccessMs)),
+        events: describeLink(events, age(events.sinceMs)),
+        last_cycle: view.lastCycle && describeCycle(view.lastCycle),
+        foreign: view.foreign.engine && { known: view.foreign.engine.known, seen: view.foreign.engine.seen },
+      };
+      return [[host, described]];
+    }),
+  );
 
 const describeSource = (source: SourceHealth, lastSuccessAgeMs: number | null): JsonObject => ({
   in_flight: source.inFlight,

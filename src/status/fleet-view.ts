@@ -1,48 +1,124 @@
-/** One view of a process that has two units, as one of a fleet: the host's, with what the table's adds. */
+/** One view of a process that has several units, as one of a fleet: one for each of its hosts, and the table's. */
 import { addMs, ageMs, formatInstant } from "../observer/instant.ts";
 import type { FleetReading } from "../observer/ports.ts";
-import type { FleetView, HostLine, ObserverView } from "../observer/view.ts";
+import type {
+  FleetView,
+  HostLine,
+  LinkHealth,
+  LinkName,
+  ObserverView,
+  PartView,
+  Role,
+} from "../observer/view.ts";
 
 export interface FleetViews {
-  readonly host: string;
+  readonly instance: string;
   readonly lostAfterMs: number;
   /** As last read, and when (monotonic); null: not yet. */
   readonly reading: { readonly reading: FleetReading; readonly atMs: number } | null;
 }
 
-export function fleetViewOf(own: ObserverView, table: ObserverView, fleet: FleetViews): ObserverView {
+export interface HostView {
+  readonly host: string;
+  readonly view: ObserverView;
+}
+
+/** @param own at least one */
+export function fleetViewOf(own: readonly HostView[], table: ObserverView, fleet: FleetViews): ObserverView {
+  const [first] = own;
+  if (first === undefined) throw new Error("Bug: a process of a fleet without a host");
+  const views = own.map(({ view }) => view);
+  const isOne = own.length === 1;
   const leads = table.role === "leader" || table.role === "disconnected";
-  const earliest = (a: number | null, b: number | null) =>
-    a === null || b === null ? (a ?? b) : Math.min(a, b);
-  return {
-    ...own,
-    progressMs: earliest(own.progressMs, table.progressMs),
+  const shared: ObserverView = {
+    ...(isOne ? first.view : { ...table, ...togetherOf(fleet.instance, views, table) }),
+    progressMs: earliest([...views, table].map(({ progressMs }) => progressMs)),
     // Who stands by for the table looks at no archives.
-    sources: { engine: own.sources.engine, archives: leads ? table.sources.archives : null },
-    links: {
-      ...own.links,
-      database: table.links.database.up === false ? table.links.database : own.links.database,
-      wake: table.links.wake.up === false ? table.links.wake : own.links.wake,
+    sources: {
+      engine: isOne ? first.view.sources.engine : null,
+      archives: leads ? table.sources.archives : null,
     },
-    totals: Object.fromEntries(
-      Object.entries(own.totals).map(([name, count]) => [
-        name,
-        // Both hear the same.
-        name === "hints" || name === "coalesced"
-          ? count
-          : count + table.totals[name as keyof typeof table.totals],
-      ]),
-    ) as unknown as ObserverView["totals"],
-    orphans: { ...own.orphans, archive: table.orphans.archive },
-    foreign: { ...own.foreign, archives: table.foreign.archives },
-    held: { ...own.held, archive: table.held.archive },
+    links: {
+      database: worst([...views, table], "database"),
+      wake: worst([...views, table], "wake"),
+      channel: first.view.links.channel,
+      events: isOne ? first.view.links.events : UNTRIED,
+    },
+    totals: totalsOf(views, table),
+    orphans: { ...unionOf(views, "orphans"), archive: table.orphans.archive },
+    foreign: { engine: isOne ? first.view.foreign.engine : null, archives: table.foreign.archives },
+    held: { ...unionOf(views, "held"), archive: table.held.archive },
     fleet: {
-      host: fleet.host,
-      table: { role: table.role, leader: table.role === "leader" ? own.instance : table.leader },
-      contested: own.rivals ?? new Map(),
-      hosts: fleet.reading && hostLines(fleet.reading, own.nowMs, fleet.lostAfterMs),
+      host: isOne ? first.host : null,
+      table: { role: table.role, leader: table.role === "leader" ? fleet.instance : table.leader },
+      contested: new Map(views.flatMap(({ rivals }) => [...(rivals ?? [])])),
+      hosts: fleet.reading && hostLines(fleet.reading, first.view.nowMs, fleet.lostAfterMs),
     },
   };
+  return isOne ? shared : { ...shared, parts: partsOfProcess(own, table, shared) };
+}
+
+function togetherOf(instance: string, views: readonly ObserverView[], table: ObserverView) {
+  const nextInMs = earliest(views.map(({ cadence }) => cadence.nextInMs));
+  return {
+    instance,
+    role: ROLES.find((role) => views.some((view) => view.role === role)) ?? table.role,
+    leader: views.find(({ role }) => role === "standby")?.leader ?? null,
+    epoch: null,
+    cadence: { mode: views.some(({ cadence }) => cadence.mode === "active") ? "active" : "idle", nextInMs },
+    lastCommitMs: earliest(views.map(({ lastCommitMs }) => lastCommitMs)),
+    deaths: views.flatMap(({ deaths }) => deaths).sort((a, b) => a.learntMs - b.learntMs),
+  } as const;
+}
+
+/** Whose writes count first: a process that leads for one of its hosts leads. */
+const ROLES: readonly Role[] = ["leader", "disconnected", "starting", "standby"];
+
+/** What a part says of itself alone; what all share is said by the table's. */
+function partsOfProcess(
+  own: readonly HostView[],
+  table: ObserverView,
+  { sources, links }: ObserverView,
+): readonly PartView[] {
+  return [
+    { host: null, view: { ...table, sources, links } },
+    ...own.map(({ host, view }) => ({
+      host,
+      view: {
+        ...view,
+        links: { database: UNTRIED, wake: UNTRIED, channel: UNTRIED, events: view.links.events },
+      },
+    })),
+  ];
+}
+
+const UNTRIED: LinkHealth = { up: null, sinceMs: 0, lastError: null, failures: 0 };
+
+/** One that is down, else one that is up. */
+function worst(views: readonly ObserverView[], name: LinkName): LinkHealth {
+  const links = views.map((view) => view.links[name]);
+  return links.find(({ up }) => up === false) ?? links.find(({ up }) => up === true) ?? links[0] ?? UNTRIED;
+}
+
+function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}
+
+const unionOf = (views: readonly ObserverView[], name: "orphans" | "held") => ({
+  container: [...new Set(views.flatMap((view) => view[name].container))],
+  volume: [...new Set(views.flatMap((view) => view[name].volume))],
+});
+
+function totalsOf(views: readonly ObserverView[], table: ObserverView): ObserverView["totals"] {
+  const names = Object.keys(table.totals) as (keyof ObserverView["totals"])[];
+  const sum = (name: keyof ObserverView["totals"], of: readonly ObserverView[]) =>
+    of.reduce((all, { totals }) => all + totals[name], 0);
+  // All hear the same hints.
+  const isShared = (name: string) => name === "hints" || name === "coalesced";
+  return Object.fromEntries(
+    names.map((name) => [name, sum(name, isShared(name) ? views.slice(0, 1) : [...views, table])]),
+  ) as unknown as ObserverView["totals"];
 }
 
 function hostLines(
@@ -73,9 +149,9 @@ export function hostSign(view: ObserverView, host: string) {
   };
 }
 
-/** For `/status`. */
+/** For `/status`. By a `host` a row of `observer_status` is the sign of that one. */
 export const describeFleet = ({ host, table, contested, hosts }: FleetView) => ({
-  host,
+  ...(host !== null && { host }),
   table,
   contested: {
     count: contested.size,

@@ -2,8 +2,8 @@
  * What whoever was woken at night reads first: is all well, and if not, what is wrong, since when, and what to do. The page
  * and `observer status` say the same, for it is judged here alone.
  */
-import { type Finding, findings, type HealthConfig } from "../observer/health.ts";
-import type { LinkName, ObserverView } from "../observer/view.ts";
+import { acceptCommand, type Finding, findings, type HealthConfig } from "../observer/health.ts";
+import { type LinkName, type ObserverView, partsOf } from "../observer/view.ts";
 import { counted, shown } from "./wording.ts";
 
 export interface Judgement {
@@ -26,9 +26,15 @@ export interface Item {
 }
 
 export function judge(view: ObserverView, health: HealthConfig): Judgement {
-  const wrong = findings(view, health).map(itemOf);
-  const doubts = doubtsOf(view, new Set(wrong.map(({ what }) => what)));
-  const items = [...wrong, ...doubts];
+  const wrong = findings(view, health).map((finding) => ({ ...finding, item: itemOf(finding) }));
+  const doubts = partsOf(view).flatMap(({ host, view: part }) => {
+    const known = wrong.filter((finding) => finding.host === host).map(({ item }) => item.what);
+    return doubtsOf(part, new Set(known)).map((item) => ({ host, item }));
+  });
+  // Where one process looks after several Engines each thing says whose it is.
+  const items = [...wrong, ...doubts].map(({ host, item }) =>
+    host === null ? item : { ...item, what: `${host}: ${item.what}` },
+  );
   const more = items.length < 2 ? "" : `, and ${counted(items.length - 1, "thing")} more`;
   const [first] = items;
   if (first === undefined) return { state: "well", headline: wellOf(view), items };
@@ -46,7 +52,7 @@ const wellOf = ({ role, leader }: ObserverView): string =>
 const SOURCE = { engine: "the Engine", archives: "the archive store" } as const;
 const sourceName = (about: string | null): string => SOURCE[about as keyof typeof SOURCE] ?? String(about);
 
-function itemOf({ kind, about, sinceMs, reason }: Finding): Item {
+function itemOf({ kind, about, host, sinceMs, reason }: Finding): Item {
   const item = (what: string, advice: string): Item => ({ what, sinceMs, detail: reason, advice });
   switch (kind) {
     case "hang":
@@ -76,7 +82,7 @@ function itemOf({ kind, about, sinceMs, reason }: Finding): Item {
     case "foreign":
       return item(
         `${sourceName(about)} is another one than the table was written from`,
-        `If the socket, bucket and prefix are right, run \`observer accept ${about}\`; if not, mend the setting. Absences wait until then.`,
+        `If the socket, bucket and prefix are right, run \`${acceptCommand(about, host)}\`; if not, mend the setting. Absences wait until then.`,
       );
     case "held":
       return item(

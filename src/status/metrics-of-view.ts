@@ -36,6 +36,12 @@ export interface ViewMetric {
   readonly read: (scrape: Scrape) => readonly (readonly [value: number | null, ...labels: string[]])[];
 }
 
+/** What a process that looks after several Engines tells once. The rest it tells of each unit. */
+export const isOfProcess = (name: string): boolean =>
+  /^(process_.*|observer_(build_info|live|ready|idle_interval_seconds|fleet_hosts))$/.test(name);
+/** What of the table's unit would be taken for a host's: in most processes that one stands by. */
+export const isOfHosts = (name: string): boolean => name === "observer_is_leader";
+
 const KINDS = ["container", "volume", "archive"] as const satisfies readonly ResourceKind[];
 const LINKS = ["database", "channel", "events", "wake"] as const satisfies readonly LinkName[];
 const GIVEN_UP = ["doubted", "crowded", "unfinished"] as const satisfies readonly (keyof GivenUp)[];
@@ -73,10 +79,11 @@ const ofSources =
       return [health === null ? null : read(health, view), name] as const;
     });
 
-/** Archives are left out where no archive source is configured: zero would claim that there are none. */
+/** What no source of this one shows is left out: zero would claim that there are none. */
 const ofKinds = (read: (scrape: Scrape, kind: ResourceKind) => number | null) => (scrape: Scrape) =>
   KINDS.map((kind) => {
-    const known = leads(scrape.view) && (kind !== "archive" || scrape.view.sources.archives !== null);
+    const source = kind === "archive" ? "archives" : "engine";
+    const known = leads(scrape.view) && scrape.view.sources[source] !== null;
     return [known ? read(scrape, kind) : null, kind] as const;
   });
 
@@ -228,7 +235,7 @@ export const fleetMetrics: readonly ViewMetric[] = [
     "observer_host_contested_workspaces",
     "In a fleet, workspaces that this host has as well, but another one's word stands for; only while leading.",
     [],
-    ({ view }) => [[leads(view) && view.fleet ? view.fleet.contested.size : null]],
+    ({ view }) => [[leads(view) && view.sources.engine !== null ? (view.rivals?.size ?? 0) : null]],
   ),
   gauge(
     "observer_fleet_hosts",

@@ -1,12 +1,18 @@
 /** Prometheus metrics, in a registry of their own. Labels come from closed sets, never from an Engine or a table. */
 import type { ConditionKey } from "../observer/conditions.ts";
 import type { HealthConfig } from "../observer/health.ts";
-import type { ResourceKind } from "../observer/orphans.ts";
 import type { CycleReport, ReportKind, Stage } from "../observer/report.ts";
 import type { SourceName } from "../observer/source.ts";
-import type { ObserverView } from "../observer/view.ts";
+import { type ObserverView, partsOf } from "../observer/view.ts";
 import type { BuildInfo } from "./describe.ts";
-import { fleetMetrics, type ViewMetric, viewMetrics } from "./metrics-of-view.ts";
+import {
+  fleetMetrics,
+  isOfHosts,
+  isOfProcess,
+  type LastCounts,
+  type ViewMetric,
+  viewMetrics,
+} from "./metrics-of-view.ts";
 import { Counter, Gauge, Histogram, Registry } from "./prom-client.ts";
 
 /** One metric as prom-client holds it. A histogram's values are its cumulative buckets (`le`), sums and counts. */
@@ -22,8 +28,8 @@ export interface MetricSnapshot {
 }
 
 export interface Metrics {
-  /** Called once after every cycle. */
-  onReport(report: CycleReport): void;
+  /** Called once after every cycle. @param host whose it was, where there are several, but for the table's unit */
+  onReport(report: CycleReport, host?: string | null): void;
   /** The exposition. Everything in it is of one view. */
   text(): Promise<string>;
   /** The same as values. */
@@ -37,6 +43,8 @@ export interface MetricsParts {
   readonly health: HealthConfig;
   /** Of a fleet. */
   readonly isMember?: boolean;
+  /** Of a process that looks after several Engines; each is then a label of what concerns it alone. */
+  readonly hosts?: readonly string[];
 }
 
 const STAGES: readonly Stage[] = ["stamp", "list", "load", "inspect", "save", "again", "wake"];
@@ -49,8 +57,11 @@ const DURATIONS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 /** From a glance after an event to what happened while nobody looked. */
 const LAGS_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 1800];
 
-export function createMetrics({ view, build, health, isMember = false }: MetricsParts): Metrics {
+export function createMetrics({ view, build, health, isMember = false, hosts = [] }: MetricsParts): Metrics {
   const registry = new Registry();
+  const hostLabel = hosts.length > 0 ? ["host"] : [];
+  const units = [null, ...hosts];
+  const ofHost = (host: string | null) => (host === null ? {} : { host });
   const histogram = (
     name: string,
     help: string,
@@ -58,9 +69,10 @@ export function createMetrics({ view, build, health, isMember = false }: Metrics
     values: readonly string[],
     buckets = DURATIONS_SECONDS,
   ) => {
-    const made = new Histogram({ name, help, labelNames: [label], buckets, registers: [registry] });
+    const labelNames = [label, ...hostLabel];
+    const made = new Histogram({ name, help, labelNames, buckets, registers: [registry] });
     // A series that exists from the start loses no first increase to rate().
-    for (const value of values) made.zero({ [label]: value });
+    for (const host of units) for (const value of values) made.zero({ [label]: value, ...ofHost(host) });
     return made;
   };
   const cycles = histogram("observer_cycle_duration_seconds", "Duration of cycles.", "kind", CYCLES);
@@ -73,10 +85,10 @@ export function createMetrics({ view, build, health, isMember = false }: Metrics
   const stageFailures = new Counter({
     name: "observer_stage_failures_total",
     help: "Failures by the stage of the cycle; a source's own failures are in observer_source_failures_total.",
-    labelNames: ["stage"],
+    labelNames: ["stage", ...hostLabel],
     registers: [registry],
   });
-  for (const stage of STAGES) stageFailures.inc({ stage }, 0);
+  for (const host of units) for (const stage of STAGES) stageFailures.inc({ stage, ...ofHost(host) }, 0);
   const listings = histogram(
     "observer_source_listing_duration_seconds",
     "Duration of completed listings.",
@@ -93,62 +105,79 @@ export function createMetrics({ view, build, health, isMember = false }: Metrics
   const moving = new Counter({
     name: "observer_rows_moving_total",
     help: "Rows left for the next look: their container and volume still moved at the second look.",
+    labelNames: hostLabel,
     registers: [registry],
   });
   const ofView = [...viewMetrics, ...(isMember ? fleetMetrics : [])].map((metric) => ({
     metric,
-    write: writer(metric, registry),
+    write: writer(metric, isOfProcess(metric.name) ? [] : hostLabel, registry),
   }));
 
-  let workspaces: number | null = null;
-  let contested: number | null = null;
-  let resources: Readonly<Record<ResourceKind, number | null>> = {
-    container: null,
-    volume: null,
-    archive: null,
-  };
-  const successesSeen = new Map<SourceName, number>();
+  const counts = new Map<string | null, LastCounts>();
+  const countsOf = (host: string | null): LastCounts => counts.get(host) ?? NOTHING_COUNTED;
+  const successesSeen = new Map<string, number>();
 
   /** A source's health stands still until its next listing, however often it is read: the count tells. */
   const observeListings = (now: ObserverView) => {
-    for (const source of SOURCES) {
-      const seen = now.sources[source];
-      if (seen === null) continue;
-      if (!successesSeen.has(source)) listings.zero({ source });
-      const isNew = seen.successes > (successesSeen.get(source) ?? 0);
-      successesSeen.set(source, seen.successes);
-      if (isNew && seen.lastDurationMs !== null) listings.observe({ source }, seen.lastDurationMs / 1000);
-    }
+    for (const { host, view: part } of partsOf(now))
+      for (const source of SOURCES) {
+        const seen = part.sources[source];
+        if (seen === null) continue;
+        const labels = { source, ...ofHost(host) };
+        const key = JSON.stringify(labels);
+        if (!successesSeen.has(key)) listings.zero(labels);
+        const isNew = seen.successes > (successesSeen.get(key) ?? 0);
+        successesSeen.set(key, seen.successes);
+        if (isNew && seen.lastDurationMs !== null) listings.observe(labels, seen.lastDurationMs / 1000);
+      }
   };
 
   const readView = () => {
     const now = view();
     observeListings(now);
+    const scrapeOf = (host: string | null, part: ObserverView) => ({
+      host,
+      scrape: { view: part, build, health, last: countsOf(host) },
+    });
+    const whole = [scrapeOf(null, now)];
+    const all = partsOf(now).map((part) => scrapeOf(part.host, part.view));
+    const ofHosts = now.parts === undefined ? all : all.filter(({ host }) => host !== null);
     for (const { metric, write } of ofView) {
-      write(metric.read({ view: now, build, health, last: { workspaces, contested, resources } }));
+      const told = isOfProcess(metric.name) ? whole : isOfHosts(metric.name) ? ofHosts : all;
+      write(
+        told.flatMap(({ host, scrape }) =>
+          metric.read(scrape).map((sample) => (host === null ? sample : ([...sample, host] as const))),
+        ),
+      );
     }
   };
 
   return {
     contentType: registry.contentType,
-    onReport(report) {
-      cycles.observe({ kind: report.kind }, report.durationMs / 1000);
-      for (const [stage, ms] of Object.entries(report.stagesMs)) stages.observe({ stage }, ms / 1000);
-      for (const { stage } of report.failures) stageFailures.inc({ stage });
+    onReport(report, host = null) {
+      const whose = ofHost(host);
+      cycles.observe({ kind: report.kind, ...whose }, report.durationMs / 1000);
+      for (const [stage, ms] of Object.entries(report.stagesMs))
+        stages.observe({ stage, ...whose }, ms / 1000);
+      for (const { stage } of report.failures) stageFailures.inc({ stage, ...whose });
       for (const { key, lagMs } of report.changes) {
         // Clocks that differ make it negative, and a sum that falls is a restart to rate().
-        if (lagMs !== null) lags.observe({ kind: key }, Math.max(0, lagMs) / 1000);
+        if (lagMs !== null) lags.observe({ kind: key, ...whose }, Math.max(0, lagMs) / 1000);
       }
-      moving.inc(report.counts.moving);
-      if (report.sources.includes("engine")) contested = report.contested.length;
-      // Null there means that the rows could not be read, and the count of zero beside it says nothing.
-      if (report.operationInFlight !== null) workspaces = report.counts.rows;
-      resources = {
-        container: report.counts.containers ?? resources.container,
-        volume: report.counts.volumes ?? resources.volume,
-        archive: report.counts.archives ?? resources.archive,
-      };
-      observeListings(view());
+      moving.inc(whose, report.counts.moving);
+      const before = countsOf(host);
+      counts.set(host, {
+        contested: report.sources.includes("engine") ? report.contested.length : before.contested,
+        // Null there means that the rows could not be read, and the count of zero beside it says nothing.
+        workspaces: report.operationInFlight === null ? before.workspaces : report.counts.rows,
+        resources: {
+          container: report.counts.containers ?? before.resources.container,
+          volume: report.counts.volumes ?? before.resources.volume,
+          archive: report.counts.archives ?? before.resources.archive,
+        },
+      });
+      // No glance lists everything, and there may be many a second.
+      if (report.kind !== "glance") observeListings(view());
     },
     text() {
       readView();
@@ -161,11 +190,22 @@ export function createMetrics({ view, build, health, isMember = false }: Metrics
   };
 }
 
+const NOTHING_COUNTED: LastCounts = {
+  workspaces: null,
+  contested: null,
+  resources: { container: null, volume: null, archive: null },
+};
+
 type Samples = ReturnType<ViewMetric["read"]>;
 
 /** Registers a metric, and answers the function that replaces all its samples. */
-function writer({ name, help, type, labels }: ViewMetric, registry: Registry): (samples: Samples) => void {
-  const options = { name, help, labelNames: [...labels], registers: [registry] };
+function writer(
+  { name, help, type, labels: own }: ViewMetric,
+  hostLabel: readonly string[],
+  registry: Registry,
+): (samples: Samples) => void {
+  const labels = [...own, ...hostLabel];
+  const options = { name, help, labelNames: labels, registers: [registry] };
   const made = type === "gauge" ? new Gauge(options) : new Counter(options);
   return (samples) => {
     made.reset();
@@ -173,7 +213,9 @@ function writer({ name, help, type, labels }: ViewMetric, registry: Registry): (
     if (labels.length === 0) made.remove();
     for (const [value, ...values] of samples) {
       if (value === null) continue;
-      const named = Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ""]));
+      // The table's unit has no host.
+      const known = labels.filter((_, index) => values[index] !== undefined);
+      const named = Object.fromEntries(known.map((label, index) => [label, values[index] ?? ""]));
       if (made instanceof Gauge) made.set(named, value);
       else made.inc(named, value);
     }

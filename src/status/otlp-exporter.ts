@@ -31,8 +31,12 @@ export interface OtlpExporterParts {
 }
 
 export interface OtlpExporter {
-  /** Called after every cycle; costs the making of a span, and waits for nobody. */
-  onReport(report: CycleReport): void;
+  /**
+   * Called after every cycle; costs the making of a span, and waits for nobody.
+   *
+   * @param host whose it was, where there are several
+   */
+  onReport(report: CycleReport, host?: string | null): void;
   /** Exports until the signal fires, and what is left then once more. Never rejects. */
   run(stop: AbortSignal): Promise<void>;
 }
@@ -124,8 +128,8 @@ export function createOtlpExporter(parts: OtlpExporterParts): OtlpExporter {
   };
 
   return {
-    onReport(report) {
-      spans.push(spanOf(report, wallMs()));
+    onReport(report, host = null) {
+      spans.push(spanOf(report, wallMs(), host));
       forgetOldest();
     },
     async run(stop) {

@@ -22,7 +22,7 @@ const UNSET = 0;
 const ERROR = 2;
 
 /** @param endedMs milliseconds since 1970 */
-export function spanOf(report: CycleReport, endedMs: number): OtlpSpan {
+export function spanOf(report: CycleReport, endedMs: number, host: string | null = null): OtlpSpan {
   const { kind, durationMs, counts, failures, stagesMs } = report;
   const stages = Object.entries(stagesMs).map(([stage, ms]) => [`observer.stage.${stage}.duration_ms`, ms]);
   const numbers = Object.entries(counts).map(([name, count]) => [`observer.count.${name}`, count]);
@@ -36,6 +36,7 @@ export function spanOf(report: CycleReport, endedMs: number): OtlpSpan {
     endTimeUnixNano: nanoseconds(endedMs),
     attributes: attributes({
       "observer.kind": kind,
+      ...(host !== null && { "observer.host": host }),
       "observer.sources": report.sources.join(","),
       "observer.lease_lost": report.leaseLost,
       "observer.woke": report.woke,

@@ -1,7 +1,7 @@
 /** One line for people, of how it goes: `systemctl status` shows it. */
 import { type HealthConfig, isReady } from "../observer/health.ts";
 import { formatInstant, type Instant } from "../observer/instant.ts";
-import type { ObserverView } from "../observer/view.ts";
+import { type ObserverView, partsOf } from "../observer/view.ts";
 import { publicText } from "./error-text.ts";
 
 /** The whole line; each thing that is wrong is cut at 500 characters before that. */
@@ -23,15 +23,17 @@ function roleOf(view: ObserverView): string {
   if (view.role === "starting") return "starting";
   const rows = view.lastCycle?.counts.rows ?? null;
   const what = rows === null ? "" : `${rows} workspaces, `;
-  const role = view.role === "leader" ? "leading" : "led until the database was lost";
+  const hosts = (view.parts ?? []).filter(({ host }) => host !== null);
+  const leading = hosts.filter((part) => part.view.role === "leader").length;
+  const all = hosts.length === 0 ? "" : ` for ${leading} of ${hosts.length} hosts`;
+  const role = view.role === "leader" ? `leading${all}` : "led until the database was lost";
   return `${role}, ${view.cadence.mode}: ${what}${freshnessOf(view)}`;
 }
 
 /** By the database's clock; of the source that lags most. */
-function freshnessOf({ sources }: ObserverView): string {
-  const stamps = Object.values(sources).flatMap((source) =>
-    source === null ? [] : [source.lastSuccessStamp],
-  );
+function freshnessOf(view: ObserverView): string {
+  const sources = partsOf(view).flatMap((part) => Object.values(part.view.sources));
+  const stamps = sources.flatMap((source) => (source === null ? [] : [source.lastSuccessStamp]));
   const known = stamps.filter((stamp) => stamp !== null);
   if (known.length < stamps.length) return "not all observed yet";
   const oldest = Math.min(...known) as Instant;
@@ -45,8 +47,12 @@ function problemsOf(view: ObserverView, health: HealthConfig): string[] {
     if (error !== null && !problems.some((reason) => reason.startsWith(name)))
       problems.push(`${name}: ${error}`);
   };
-  if (view.role !== "standby")
-    for (const [name, source] of Object.entries(view.sources)) mention(name, source?.lastError ?? null);
-  for (const [name, link] of Object.entries(view.links)) mention(name, link.lastError);
+  for (const { host, view: part } of partsOf(view)) {
+    const whose = host === null ? "" : `${host}: `;
+    if (part.role !== "standby")
+      for (const [name, source] of Object.entries(part.sources))
+        mention(whose + name, source?.lastError ?? null);
+    for (const [name, link] of Object.entries(part.links)) mention(whose + name, link.lastError);
+  }
   return problems;
 }

@@ -10,7 +10,7 @@
  */
 import { type HealthConfig, isLive } from "../observer/health.ts";
 import type { Clock } from "../observer/ports.ts";
-import type { ObserverView } from "../observer/view.ts";
+import { type ObserverView, partsOf } from "../observer/view.ts";
 import { statusLine } from "./status-line.ts";
 
 export interface SupervisorParts {
@@ -84,8 +84,11 @@ export class Supervisor {
   }
 }
 
-/** It leads and has committed what at least one source showed; or somebody else leads. */
-export function hasStarted({ role, lastCommitMs, sources }: ObserverView): boolean {
+/** It leads and has committed what at least one source showed; or somebody else leads. Of several units one is enough. */
+export const hasStarted = (view: ObserverView): boolean =>
+  partsOf(view).some(({ host, view: part }) => (view.parts === undefined || host !== null) && isAtWork(part));
+
+function isAtWork({ role, lastCommitMs, sources }: ObserverView): boolean {
   if (role === "standby") return true;
   if (lastCommitMs === null) return false;
   return Object.values(sources).some(

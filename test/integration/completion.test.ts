@@ -36,7 +36,7 @@ test.each([
   [["--v"], ["--version"]],
   [
     ["once", "--"],
-    ["--dry-run", "--json", "--help"],
+    ["--dry-run", "--json", "--host", "--help"],
   ],
   [
     ["accept", ""],

@@ -11,7 +11,7 @@ import { systemClock } from "../../src/adapters/clock.ts";
 import { createPostgresHints } from "../../src/adapters/postgres-hints.ts";
 import { createRedisHints } from "../../src/adapters/redis.ts";
 import type { HintSource } from "../../src/observer/ports.ts";
-import { isHintFor } from "../../src/wire-fleet.ts";
+import { sharedHints } from "../../src/observer/shared-hints.ts";
 import { optionsOf } from "../contract/store-support.ts";
 import { atMost } from "../unit/fuzz-runs.ts";
 
@@ -117,7 +117,6 @@ test("P8: every payload over LISTEN and NOTIFY is one hint", async () => {
 });
 
 test("P8: in a fleet a hint that names another host is not for this one; all others are, whatever they say", async () => {
-  const isForUs = isHintFor({ fleet: { host: "vm-17", lostAfterMs: 60_000 } })!;
   const overRedis = createRedisHints({
     redis: {
       kind: "single",
@@ -130,14 +129,12 @@ test("P8: in a fleet a hint that names another host is not for this one; all oth
     },
     hintChannel: "ob:wake",
     wakeChannel: "wc:wake",
-    isForUs,
   });
   const overPostgres = createPostgresHints({
     connection: optionsOf(server),
     channel: "ob:wake",
     clock: systemClock,
     random: Math.random,
-    isForUs,
   });
   const client = new RedisClient(redis.url);
   const sql = postgres(server.url(), { max: 1 });
@@ -146,12 +143,11 @@ test("P8: in a fleet a hint that names another host is not for this one; all oth
     [overPostgres, (text: string) => sql`select pg_notify('ob:wake', ${text})`],
   ] as const;
   for (const [hints, say] of publish)
-    await heardDuring(hints, async (heard) => {
+    await heardDuring(sharedHints(hints)(["vm-17"]), async (heard) => {
       const before = heard();
       for (const text of ["host:vm-1", "host:vm-171", "host:", "host:vm-17", "", "vm-1"]) await say(text);
       await waitFor("the hints", 10_000, () => heard() - before === 3, 1);
     });
-  expect(isHintFor({ fleet: null })).toBeUndefined();
   client.disconnect();
   await overRedis.close();
   await sql.end({ timeout: 1 });

@@ -19,8 +19,8 @@ test("what is shown is what is meant", () => {
   const text = stdout.replace(/.\u0008/g, "");
   expect(code).toBe(0);
   expect(text).toMatch(/^NAME\n +observer . writes down what really exists$/m);
-  expect(text).toMatch(/^ +accept engine\|archives$/m);
-  expect(text).toMatch(/^ +once \[--dry-run\] \[--json\]$/m);
+  expect(text).toMatch(/^ +accept engine\|archives \[--host name\]$/m);
+  expect(text).toMatch(/^ +once \[--dry-run\] \[--json\] \[--host name\]$/m);
   for (const { name } of settings) expect(text).toMatch(new RegExp(`^ +${name}\\b`, "m"));
   expect(text).not.toContain("\\f");
 });

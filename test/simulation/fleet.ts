@@ -468,7 +468,7 @@ class Member implements Caller {
     const rates = () => world.current;
     this.channel = new FakeChannel(timeline, random, rates, this);
     this.events = new FakeChannel(timeline, random, rates, this);
-    const { first, second } = sharedHints(this.channel);
+    const hintsFor = sharedHints(this.channel);
     const engine = fakeEngine(host.listings, this);
     const archives = fakeArchives(world.store, this);
     const note = (level: string) => (event: string) => trace(`${name} ${level} ${event}`);
@@ -495,7 +495,7 @@ class Member implements Caller {
       new domain.Loop({
         instance: name,
         cadence,
-        channel: first,
+        channel: hintsFor([host.name]),
         events: this.events,
         log,
         prepare: async () => {},
@@ -516,7 +516,7 @@ class Member implements Caller {
       new domain.Loop({
         instance: name,
         cadence,
-        channel: second,
+        channel: hintsFor([host.name]),
         events: silence,
         log,
         prepare: async () => {},

@@ -50,12 +50,12 @@ describe("DOCKER_HOST", () => {
     ],
   ];
   test.each(good)("%j", (env, config) => {
-    expect(load(env, files)).toMatchObject({ engine: config, warnings: [] });
+    expect(load(env, files)).toMatchObject({ engines: [{ host: null, endpoint: config }], warnings: [] });
   });
 
   test("any value turns TLS on, which is said where it can't be meant", () => {
     const config = load({ DOCKER_HOST: "tcp://e", DOCKER_TLS_VERIFY: "0", HOME: "/root" }, files);
-    expect(config.engine).toMatchObject({ tls: { verify: true } });
+    expect(config.engines[0]?.endpoint).toMatchObject({ tls: { verify: true } });
     expect(config.warnings).toEqual([
       'DOCKER_TLS_VERIFY is "0", and any value turns TLS on, as with the docker CLI; unset it for none',
     ]);

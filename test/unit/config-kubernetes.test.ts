@@ -45,7 +45,8 @@ const withToken = kubeconfig("", "      token: abc.def");
 
 describe("OBSERVER_ENGINE=kubernetes in a pod", () => {
   test("the service account says where, as whom and which namespace", () => {
-    expect(load(pod, inCluster)).toMatchObject({
+    const { engines, warnings } = load(pod, inCluster);
+    expect({ engine: engines[0]?.endpoint, warnings }).toMatchObject({
       warnings: [],
       engine: {
         kind: "kubernetes",
@@ -59,7 +60,7 @@ describe("OBSERVER_ENGINE=kubernetes in a pod", () => {
       },
     });
     const v6 = load({ ...pod, KUBERNETES_SERVICE_HOST: "fd00::1" }, inCluster);
-    expect(v6.engine).toMatchObject({ server: "https://[fd00::1]:443" });
+    expect(v6.engines[0]?.endpoint).toMatchObject({ server: "https://[fd00::1]:443" });
   });
 
   test("settings of its own win", () => {
@@ -73,7 +74,7 @@ describe("OBSERVER_ENGINE=kubernetes in a pod", () => {
       },
       inCluster,
     );
-    expect(config.engine).toMatchObject({
+    expect(config.engines[0]?.endpoint).toMatchObject({
       namespace: "other",
       selector: "app.kubernetes.io/part-of in (a,b),!test",
       workspaceLabel: "example.com/workspace",
@@ -149,12 +150,12 @@ describe("KUBECONFIG", () => {
     ],
   ];
   test.each(good)("%s", (_, files, config) => {
-    expect(load(outside, files)).toMatchObject({ engine: config, warnings: [] });
+    expect(load(outside, files)).toMatchObject({ engines: [{ host: null, endpoint: config }], warnings: [] });
   });
 
   test("whoever doesn't check certificates is warned", () => {
     const config = load(outside, at(kubeconfig("      insecure-skip-tls-verify: true", "      token: t")));
-    expect(config.engine).toMatchObject({ tls: { verify: false } });
+    expect(config.engines[0]?.endpoint).toMatchObject({ tls: { verify: false } });
     expect(config.warnings[0]).toStartWith("KUBECONFIG says insecure-skip-tls-verify");
   });
 

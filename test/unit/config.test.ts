@@ -24,7 +24,7 @@ describe("loadConfig() defaults", () => {
         applicationName: "observer",
       },
       redis: null,
-      engine: { kind: "unix", socketPath: "/var/run/docker.sock" },
+      engines: [{ host: null, endpoint: { kind: "unix", socketPath: "/var/run/docker.sock" } }],
       archives: null,
       cadence: { idleIntervalMs: 10_000, activeIntervalMs: 2_000, minIntervalMs: 250, activeForMs: 30_000 },
       maxAgeMs: 10_000,
@@ -253,7 +253,7 @@ describe("loadConfig() bad values", () => {
 
 describe("loadConfig() of a fleet", () => {
   test("OBSERVER_HOST makes it a member", () => {
-    expect(load({ OBSERVER_HOST: "vm-17" }).fleet).toEqual({ host: "vm-17", lostAfterMs: 60_000 });
+    expect(load({ OBSERVER_HOST: "vm-17" }).fleet).toEqual({ lostAfterMs: 60_000 });
     expect(load({ OBSERVER_HOST: "vm-17", OBSERVER_HOST_LOST_AFTER: "5m" }).fleet?.lostAfterMs).toBe(300_000);
     expect(load({ OBSERVER_HOST_LOST_AFTER: "5m" }).fleet).toBeNull();
   });

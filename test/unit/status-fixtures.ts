@@ -112,6 +112,7 @@ export const leaderView = (changes: Partial<ObserverView> = {}): ObserverView =>
 /** One of a fleet's members, and what it knows of the others. */
 export const memberView = (changes: Partial<ObserverView> = {}): ObserverView =>
   view({
+    rivals: new Map([["w7" as WorkspaceId, "vm-2"]]),
     fleet: {
       host: "vm-1",
       table: { role: "standby", leader: "host-2" },

@@ -3,8 +3,8 @@ import { createMetrics } from "../../src/status/metrics.ts";
 import { parseExposition } from "./status-exposition.ts";
 import { build, health, memberView, report } from "./status-fixtures.ts";
 
-/** What Prometheus adds to everything that it scrapes. */
-export const OF_THE_TARGET: readonly string[] = ["job", "instance"];
+/** What Prometheus adds to everything that it scrapes, and a process that looks after several Engines to what is of one. */
+export const OF_THE_TARGET: readonly string[] = ["job", "instance", "host"];
 
 /** By the name of a series, as a query names it: what labels it has, and with which values. */
 export async function realSeries(): Promise<Map<string, Map<string, Set<string>>>> {

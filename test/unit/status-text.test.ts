@@ -135,6 +135,32 @@ describe("statusLines()", () => {
     expect(many).not.toContain("old-2");
   });
 
+  test("each host of a fleet has a leader; a process of several hosts tells of each Engine", () => {
+    const of = (instance: string, host: string | null, status: object = {}) => ({
+      instance,
+      age_seconds: 1,
+      status: { ...said(), ...(host !== null && { fleet: { host } }), ...status },
+    });
+    const source = { last_success_age_ms: 100, last_duration_ms: 5 };
+    const instances = [
+      of("p", null, {
+        sources: { engine: null, archives: null },
+        engines: { "vm-1": { source }, "vm-2": { source } },
+      }),
+      of("p/vm-1", "vm-1"),
+      of("p/vm-2", "vm-2"),
+      of("before", "vm-2"),
+    ];
+    const text = textOf({ from: "observer_status", instances });
+    expect(text).toMatch(/^– +p +leader /m);
+    expect(text).toMatch(/^vm-1 +p\/vm-1 +leader /m);
+    expect(text).toMatch(/^vm-2 +p\/vm-2 +leader /m);
+    expect(text).toMatch(/^vm-2 +before +led before /m);
+    expect(text).toMatch(/^engine of vm-1 +observed /m);
+    expect(text).toMatch(/^engine of vm-2 +observed /m);
+    expect(text).toContain("All is well: 2 of 2 hosts are observed.");
+  });
+
   test("foreign text can't reach the terminal", () => {
     const status = said({ held: { container: ["\u001b[31mred"], volume: [], archive: [] } as never });
     expect(textOf(table({ ...status, version: "1\u001b]0;x\u0007" }))).not.toContain("\u001b");

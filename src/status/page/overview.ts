@@ -1,7 +1,7 @@
 /** The head of the page: who this is, what it sees by, and what ended lately. */
 import type { KnownDeath } from "../../observer/deaths.ts";
 import type { SourceHealth } from "../../observer/source.ts";
-import type { LinkHealth, ObserverView } from "../../observer/view.ts";
+import { type LinkHealth, type ObserverView, type PartView, partsOf } from "../../observer/view.ts";
 import { errorText, publicText } from "../error-text.ts";
 import { ago, counted, lasting } from "../wording.ts";
 import { badge, foreign, type Html, html, shown } from "./html.ts";
@@ -14,7 +14,8 @@ export function facts(view: ObserverView): Html {
   const { nowMs, cadence } = view;
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(nowMs - atMs));
   const entries: Fact[] = [
-    ...(view.fleet ? [["Host", foreign(view.fleet.host, 60)] as Fact] : []),
+    ...(view.fleet?.host ? [["Host", foreign(view.fleet.host, 60)] as Fact] : []),
+    ...(view.parts ? [["Leads", leadsFor(view.parts)] as Fact] : []),
     ["Role", html`${badge(ROLE_TONE[view.role], view.role)}`],
     ...(view.role === "leader"
       ? []
@@ -30,26 +31,35 @@ export function facts(view: ObserverView): Html {
   return html`${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}`;
 }
 
+function leadsFor(parts: readonly PartView[]): string {
+  const hosts = parts.filter(({ host }) => host !== null);
+  return `${hosts.filter(({ view }) => view.role === "leader").length} of ${counted(hosts.length, "host")}`;
+}
+
 type Fact = [name: string, value: Html | string];
 
 const ROLE_TONE = { leader: "good", standby: "quiet", starting: "warn", disconnected: "bad" } as const;
 
-const SOURCES = { engine: "Engine", archives: "Archives" } as const;
+/** Of which Engine, where there are several. */
+const ofHost = (name: string, host: string | null): Html | string =>
+  host === null ? name : html`${name} of ${foreign(host, 60)}`;
 
 export function sources(view: ObserverView): Html {
   const age = (atMs: number | null) => (atMs === null ? "never" : ago(view.nowMs - atMs));
-  const row = (name: string, source: SourceHealth | null) =>
+  const row = (name: Html | string, source: SourceHealth | null, part: ObserverView) =>
     source === null
       ? html`<tr><th scope="row">${name}</th><td>${badge("quiet", "not configured")}</td><td>–</td><td class="wide number">–</td><td class="wide number">–</td></tr>`
       : html`<tr><th scope="row">${name}</th>
-<td>${stateOfSource(source, view)}</td>
+<td>${stateOfSource(source, part)}</td>
 <td>${age(source.lastSuccessMs)}</td>
 <td class="wide number">${source.lastDurationMs === null ? "–" : milliseconds(source.lastDurationMs)}</td>
 <td class="wide number">${source.failures} of ${source.failures + source.successes}</td></tr>${errorRow(source.lastError)}`;
   return html`<table>
 <caption>Sources: what it observes</caption>
 <thead><tr><th scope="col">Source</th><th scope="col">State</th><th scope="col">Last observed</th><th scope="col" class="wide number">Took</th><th scope="col" class="wide number">Failed</th></tr></thead>
-<tbody>${row(SOURCES.engine, view.sources.engine)}${row(SOURCES.archives, view.sources.archives)}</tbody></table>`;
+<tbody>${engineParts(view).map((part) =>
+    row(ofHost("Engine", part.host), part.view.sources.engine, part.view),
+  )}${row("Archives", view.sources.archives, view)}</tbody></table>`;
 }
 
 /** Of a fleet, the lost ones first; empty elsewhere. */
@@ -80,6 +90,9 @@ function stateOfSource({ consecutiveFailures, lastSuccessMs }: SourceHealth, { r
   return lastSuccessMs === null ? badge("warn", "no answer yet") : badge("good", "observed");
 }
 
+const engineParts = (view: ObserverView): readonly PartView[] =>
+  partsOf(view).filter(({ host }) => host !== null || view.parts === undefined);
+
 const LINKS = {
   database: "Database",
   channel: "Hint channel",
@@ -88,7 +101,7 @@ const LINKS = {
 } as const;
 
 export function links(view: ObserverView): Html {
-  const row = (name: string, { up, sinceMs, lastError, failures }: LinkHealth) =>
+  const row = (name: Html | string, { up, sinceMs, lastError, failures }: LinkHealth) =>
     html`<tr><th scope="row">${name}</th>
 <td>${up === null ? badge("quiet", "not tried yet") : up ? badge("good", "up") : badge("bad", "down")}</td>
 <td>${up === null ? "–" : lasting(view.nowMs - sinceMs)}</td>
@@ -96,7 +109,11 @@ export function links(view: ObserverView): Html {
   return html`<table>
 <caption>Links: what it talks over</caption>
 <thead><tr><th scope="col">Link</th><th scope="col">State</th><th scope="col">For</th><th scope="col" class="wide number">Failures</th></tr></thead>
-<tbody>${Object.entries(LINKS).map(([key, name]) => row(name, view.links[key as keyof typeof LINKS]))}</tbody></table>`;
+<tbody>${Object.entries(LINKS).map(([key, name]) =>
+    key === "events"
+      ? engineParts(view).map((part) => row(ofHost(name, part.host), part.view.links.events))
+      : row(name, view.links[key as keyof typeof LINKS]),
+  )}</tbody></table>`;
 }
 
 const errorRow = (error: string | null): Html | "" =>
@@ -107,7 +124,7 @@ const errorRow = (error: string | null): Html | "" =>
 /** Empty when there is nothing to tell. */
 export function lately(view: ObserverView): Html {
   const exits = view.deaths.slice(-MOST_EXITS).reverse();
-  const failures = view.lastCycle?.failures ?? [];
+  const failures = partsOf(view).flatMap((part) => part.view.lastCycle?.failures ?? []);
   return html`${
     failures.length === 0
       ? ""
