@@ -49,9 +49,11 @@ export function givenUp(signal: AbortSignal, doing: string): EngineFault {
 export function explainFailedConnection(error: unknown, endpoint: DockerEndpoint): EngineFault {
   const at = describeEndpoint(endpoint);
   const code = codeOf(error);
-  return new EngineFault(connectionText(code, at, endpoint.kind) ?? unknownText(error, code, at), {
-    cause: error,
-  });
+  const known = connectionText(code, at, endpoint.kind);
+  // The cause would be told beside it ("Was there a typo in the url?"), and send whoever reads it after the wrong thing.
+  return known !== null
+    ? new EngineFault(known)
+    : new EngineFault(unknownText(error, code, at), { cause: error });
 }
 
 function connectionText(code: string, at: string, kind: DockerEndpoint["kind"]): string | null {

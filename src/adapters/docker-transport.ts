@@ -46,7 +46,7 @@ export interface DockerTransport {
     signal: AbortSignal,
   ): Promise<v.InferOutput<Schema> | null>;
   /** A GET whose body goes on until the signal fires; resolves when the headers came and say 200. */
-  openStream(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  openStream(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 /** @param bodyLimitBytes only tests need another */
@@ -62,6 +62,14 @@ export function createDockerTransport(
     if (error instanceof BodyTooLarge) return new EngineFault(`the Engine's answer is ${error.message}`);
     return signal.aborted ? givenUp(signal, doing) : explainFailedConnection(error, endpoint);
   };
+
+  async function* bytesOf(body: ReadableStream<Uint8Array>, signal: AbortSignal) {
+    try {
+      yield* body;
+    } catch (error) {
+      throw failure(error, signal, "following");
+    }
+  }
 
   async function get(path: string, signal: AbortSignal): Promise<Response> {
     let response: Response;
@@ -126,7 +134,7 @@ export function createDockerTransport(
     async openStream(path, signal) {
       const response = await get(path, signal);
       if (response.body === null) throw new EngineFault("the Engine answered 200 without a body");
-      return response.body;
+      return bytesOf(response.body, signal);
     },
   };
 }

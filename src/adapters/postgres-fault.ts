@@ -46,7 +46,7 @@ const ADVICE: Readonly<Record<string, Advice>> = {
     todo: "the server takes no writes: it is a standby (point DATABASE_URL at the primary), or default_transaction_read_only is on",
     unasked: true,
   },
-  "53100": { todo: "the disk of the server is full" },
+  "53100": { todo: "the server's disk is full: make room on it; it is tried again" },
   "53300": { todo: "raise max_connections, or put a pooler between" },
   "57P03": { todo: "the server is starting up or shutting down; it is tried again", unasked: true },
   "57P01": { todo: "the connection was terminated by the server; it is tried again" },

@@ -1,7 +1,8 @@
 /** An explanation for people. Everything foreign is made harmless, and cut: a message can be as long as a command line. */
 import { isJsonObject, type Json, type JsonObject } from "../observer/conditions.ts";
 import { parseWorkspaceId } from "../observer/names.ts";
-import { ago, sizeOf } from "../status/wording.ts";
+import { foldRepetitions } from "../status/repetitions.ts";
+import { ago, lasting, sizeOf } from "../status/wording.ts";
 import type { Explanation } from "./explanation.ts";
 import { bold, columns, green, printable, red, yellow } from "./terminal.ts";
 
@@ -11,7 +12,8 @@ const MOST_CHARACTERS = 200;
 
 type Line = readonly [name: string, value: string];
 
-export function explanationText(it: Explanation): string {
+/** @param mostChanges lines of what happened before, at most */
+export function explanationText(it: Explanation, mostChanges: number): string {
   const lines: Line[] = it.found
     ? [
         ["Workspace", bold(shown(it.workspace))],
@@ -33,7 +35,7 @@ export function explanationText(it: Explanation): string {
           : [["Orphan", yellow(`${it.orphan.join(", ")}: there without a row in workspaces`)] as const]),
         ...looking(it),
       ];
-  return [columns(lines), ...history(it)].join("\n");
+  return [columns(lines), ...history(it, mostChanges)].join("\n");
 }
 
 const operation = (it: Explanation): string =>
@@ -138,17 +140,19 @@ const absence = (condition: Json | undefined): string =>
     ? "absent, which is proven"
     : yellow(condition === undefined ? "not observed" : "unreadable");
 
-function history({ transitions, found }: Explanation): string[] {
+function history({ transitions, found }: Explanation, most: number): string[] {
   if (transitions === null)
     return ["", "What happened before is not kept: there is no observer_transitions."];
   if (transitions.length === 0) return found ? ["", "Nothing is known to have happened before."] : [];
-  const rows = transitions.map((one) => [
-    shown(one.at),
-    one.age_ms === null ? "" : ago(one.age_ms),
-    shown(one.condition),
-    `${shown(one.from_reason)} → ${shown(one.to_reason)}`,
-    [shown(one.message), ...telling(one.details)].filter((part) => part !== "").join(", "),
-  ]);
+  const rows = foldRepetitions(transitions)
+    .slice(0, most)
+    .map(({ latest: one, times, spanMs }) => [
+      shown(one.at),
+      `${one.age_ms === null ? "" : ago(one.age_ms)}${times === 1 ? "" : ` (×${times} in ${lasting(spanMs)})`}`,
+      shown(one.condition),
+      `${shown(one.from_reason)} → ${shown(one.to_reason)}`,
+      [shown(one.message), ...telling(one.details)].filter((part) => part !== "").join(", "),
+    ]);
   return ["", columns([["WHEN", "AGE", "CONDITION", "CHANGE", "WHY"], ...rows])];
 }
 

@@ -5,6 +5,7 @@ import { readWorkspace } from "../adapters/postgres-explain.ts";
 import type { Config } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
 import { withDeadline } from "../observer/deadline.ts";
+import { MOST_FOLDED } from "../status/repetitions.ts";
 import { postgresOptions } from "../wire.ts";
 import { explanationText } from "./explain-text.ts";
 import { type Explanation, explain as explanationOf } from "./explanation.ts";
@@ -12,7 +13,7 @@ import { print } from "./terminal.ts";
 
 export interface ExplainOptions {
   readonly json: boolean;
-  /** Most transitions that are told. */
+  /** Most transitions that are told; to people, what repeats itself counts once. */
   readonly limit: number;
 }
 
@@ -23,8 +24,9 @@ export async function explain(
   { json, limit }: ExplainOptions,
   stop: AbortSignal,
 ): Promise<number> {
-  const explanation = await readExplanation(config, id, limit, stop);
-  await print(json ? JSON.stringify(explanation, null, 2) : explanationText(explanation));
+  // People are told of repetitions once, so what they are told is made of more.
+  const explanation = await readExplanation(config, id, json ? limit : MOST_FOLDED, stop);
+  await print(json ? JSON.stringify(explanation, null, 2) : explanationText(explanation, limit));
   return explanation.found ? exitCode.ok : exitCode.failed;
 }
 

@@ -13,7 +13,7 @@ import { describeView } from "../status/describe.ts";
 import { createMetrics, type Metrics } from "../status/metrics.ts";
 import type { OtlpExporter } from "../status/otlp-exporter.ts";
 import { createPage } from "../status/page/page.ts";
-import { MOST_CHANGES } from "../status/page/workspace.ts";
+import { MOST_FOLDED } from "../status/repetitions.ts";
 import { type StatusServer, startStatusServer } from "../status/server.ts";
 import { wire } from "../wire.ts";
 import { readExplanation } from "./explain.ts";
@@ -73,7 +73,7 @@ export async function run(
     health,
     build,
     rows: () => units.rows(),
-    explain: (id, signal) => readExplanation(config, id, MOST_CHANGES, signal),
+    explain: (id, signal) => readExplanation(config, id, MOST_FOLDED, signal),
     staleAfterMs: config.maxAgeMs + 3 * config.cadence.idleIntervalMs + config.listTimeoutMs,
     onError,
   });

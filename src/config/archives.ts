@@ -36,7 +36,7 @@ function readEndpoint(source: ConfigSource): string | null {
   const text = source.text(name);
   if (text === null) return null;
   const problem = (what: string): void => source.problem(name, `${what} (got ${source.shown(name, text)})`);
-  const url = splitUrl(text, problem);
+  const url = splitUrl(text, "https://", problem);
   if (url === null) return null;
   if (!["http", "https"].includes(url.scheme) || !URL.canParse(text)) {
     source.problem(name, `must be a URL such as https://s3.example:9000, not ${source.shown(name, text)}`);

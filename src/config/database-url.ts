@@ -57,7 +57,7 @@ export function readDatabase(source: ConfigSource, osUser: string | null): Datab
   }
   const before = source.problems.length;
   const problem: Problem = (what) => source.problem(NAME, `${what} (got ${source.shown(NAME, text)})`);
-  const url = splitUrl(text, problem);
+  const url = splitUrl(text, "postgres://", problem);
   if (url === null) return null;
   if (url.scheme !== "postgres" && url.scheme !== "postgresql") {
     source.problem(NAME, `must start with postgres:// or postgresql://, not ${source.shown(NAME, text)}`);

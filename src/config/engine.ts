@@ -47,7 +47,7 @@ export function readEndpoint(
     tell(`must start with unix://, tcp://, http:// or https://, not ${source.shown(NAME, text)}${hint}`);
     return null;
   }
-  const url = splitUrl(text, problem);
+  const url = splitUrl(text, "unix://", problem);
   if (url === null) return null;
   if (url.user !== null || url.password !== null) problem("must not have a user or password");
   if (url.parameters.size > 0) problem("must not have parameters");

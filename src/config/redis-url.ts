@@ -30,7 +30,7 @@ export function readRedis(source: ConfigSource): RedisConfig | null {
   if (text === null) return null;
   const before = source.problems.length;
   const problem: Problem = (what) => source.problem(NAME, `${what} (got ${source.shown(NAME, text)})`);
-  const url = splitUrl(text, problem);
+  const url = splitUrl(text, "redis://", problem);
   if (url === null) return null;
   if (!SCHEMES.includes(url.scheme)) {
     const schemes = oneOf(SCHEMES.map((scheme) => `${scheme}://`));

@@ -25,7 +25,7 @@ function readEndpoint(source: ConfigSource): string | null {
   const text = source.text(name);
   if (text === null) return null;
   const problem = (what: string): void => source.problem(name, `${what} (got ${source.shown(name, text)})`);
-  const url = splitUrl(text, problem);
+  const url = splitUrl(text, "http://", problem);
   if (url === null) return null;
   if (!["http", "https"].includes(url.scheme) || !URL.canParse(text)) {
     source.problem(name, `must be a URL such as http://127.0.0.1:4318, not ${source.shown(name, text)}`);

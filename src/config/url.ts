@@ -20,8 +20,11 @@ export interface SplitUrl {
 
 const URL_FORM = /^([a-z][a-z0-9+.-]{0,29}):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/i;
 
-/** Problems are texts that follow the setting's name, and repeat nothing that could be secret. */
-export function splitUrl(text: string, problem: (what: string) => void): SplitUrl | null {
+/**
+ * @param beginning scheme of an example: `postgres://`
+ * @param problem is given texts that follow the setting's name, and repeat nothing that could be secret
+ */
+export function splitUrl(text: string, beginning: string, problem: (what: string) => void): SplitUrl | null {
   if (/[\u0000-\u0020\u007f]/.test(text)) {
     problem("must not contain spaces or control characters");
     return null;
@@ -32,7 +35,7 @@ export function splitUrl(text: string, problem: (what: string) => void): SplitUr
     problem(
       /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
         ? "has characters in its user name or password that must be percent-encoded (@ as %40, / as %2F, : as %3A, ? as %3F, # as %23)"
-        : "must be a URL",
+        : `must be a URL, such as one that begins with ${beginning}`,
     );
     return null;
   }

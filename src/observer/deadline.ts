@@ -40,7 +40,11 @@ export async function withDeadline<T>(
       if (timer.signal.aborted) return;
       const moreMs = endMs - clock.monotonicMs();
       if (moreMs > 0) return watch(moreMs);
-      controller.abort(new DeadlineError(`${action}: no answer within ${deadlineMs} ms`));
+      controller.abort(
+        new DeadlineError(
+          `${action}: no answer within ${deadlineMs} ms: what is asked hangs, is overloaded or cut off; see its own log`,
+        ),
+      );
     };
     void watch(deadlineMs);
     const working = work(controller.signal, () => {

@@ -110,7 +110,7 @@ export class Source<T> {
     this.#outcome = withDeadline(
       this.options.clock,
       this.options.deadlineMs,
-      `Cannot observe ${this.name}`,
+      `Cannot observe ${this.name === "engine" ? "the engine" : this.name}`,
       (signal) => {
         call = this.list(signal);
         return call;

@@ -152,6 +152,9 @@ test("pauses grow from 100 ms to 5 s, each try is told, and they are short again
   clock.advance(6_000);
   streams[0]!.destroy();
   await ear.heard({ downs: 9 });
+  expect(String(ear.downs.at(-1))).toMatch(
+    /events: the connection to \S+ was closed before .*did the Engine stop/,
+  );
   expect(await pause()).toBe(100);
 });
 

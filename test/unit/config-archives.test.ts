@@ -81,7 +81,10 @@ describe("archives", () => {
       { S3_BUCKET: "archives", AWS_ENDPOINT_URL: "ftp://s3" },
       'AWS_ENDPOINT_URL must be a URL such as https://s3.example:9000, not "ftp://s3"',
     ],
-    [{ ...base, AWS_ENDPOINT_URL_S3: "s3:9000" }, 'AWS_ENDPOINT_URL_S3 must be a URL (got "s3:9000")'],
+    [
+      { ...base, AWS_ENDPOINT_URL_S3: "s3:9000" },
+      'AWS_ENDPOINT_URL_S3 must be a URL, such as one that begins with https:// (got "s3:9000")',
+    ],
     [
       { ...base, AWS_ENDPOINT_URL_S3: "http://id:key@s3" },
       'AWS_ENDPOINT_URL_S3 must not have a user or password; keys go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (got "http://id:***@s3")',

@@ -100,8 +100,8 @@ const MODES = "must have disable, prefer, require, verify-ca or verify-full as s
 describe("DATABASE_URL, bad", () => {
   /** URL, what is wrong with it, and how the URL is shown; null: the problem is already the whole message. */
   const bad: [string, string, string | null][] = [
-    ["db", "must be a URL", "***"],
-    ["postgres:u:pw@db/x", "must be a URL", "***"],
+    ["db", "must be a URL, such as one that begins with postgres://", "***"],
+    ["postgres:u:pw@db/x", "must be a URL, such as one that begins with postgres://", "***"],
     ["mysql://u:pw@db/x", 'must start with postgres:// or postgresql://, not "mysql://u:***@db/x"', null],
     ["postgres://u:p w@db/x", "must not contain spaces or control characters", "postgres://u:***@db/x"],
     ["postgres://u:p/w@db/x", ENCODE, "postgres://***"],

@@ -52,7 +52,7 @@ describe("REDIS_URL", () => {
 describe("REDIS_URL, bad", () => {
   const schemes = "redis://, rediss://, redis+unix://, unix://, redis-sentinel:// or rediss-sentinel://";
   const bad: [string, string][] = [
-    ["r:6379", 'must be a URL (got "***")'],
+    ["r:6379", 'must be a URL, such as one that begins with redis:// (got "***")'],
     ["http://me:pw@r", `must start with ${schemes}, not "http://me:***@r"`],
     [
       "redis://secret@r",

@@ -140,21 +140,23 @@ describe("explain()", () => {
         });
         const explanation = explain(text, odd);
         expect(JSON.parse(JSON.stringify(explanation)).found).toBe(true);
-        expect(explanationText(explanation)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+        expect(explanationText(explanation, 10)).not.toMatch(
+          /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/,
+        );
       }),
     );
   });
 
   test("a long text is cut", () => {
     const conditions = { container: { ...exited, message: "x".repeat(5_000) } };
-    const text = explanationText(explain("w", known({ row: { ...known().row!, conditions } })));
+    const text = explanationText(explain("w", known({ row: { ...known().row!, conditions } })), 10);
     expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThan(400);
   });
 });
 
 describe("explanationText()", () => {
   test("says all of it", () => {
-    const text = explanationText(explain("w", known()));
+    const text = explanationText(explain("w", known()), 10);
     for (const line of [
       /^Workspace +w$/m,
       /^Operation +NONE$/m,
@@ -173,10 +175,24 @@ describe("explanationText()", () => {
       expect(text).toMatch(line);
   });
 
+  test("what repeats itself is told once, and the limit is one of lines", () => {
+    const [change] = known().transitions!;
+    const before = { ...change!, at: at(5), condition: "volume" };
+    const transitions = [change!, { ...change!, at: at(8) }, before, { ...before, condition: "archive" }];
+    const text = explanationText(explain("w", known({ transitions })), 2);
+    expect(text).toMatch(/20 s ago \(×2 in 2\.0 s\) +container +Running → Exited/);
+    expect(text).toMatch(/25 s ago +volume/);
+    expect(text).not.toMatch(/25 s ago +archive/);
+  });
+
   test("nobody looks: no lease at all, one that ran out, a leader that is silent", () => {
-    expect(explanationText(explain("w", known({ lease: null })))).toMatch(/^Leader +none: nobody has ever/m);
+    expect(explanationText(explain("w", known({ lease: null })), 10)).toMatch(
+      /^Leader +none: nobody has ever/m,
+    );
     const over = { ...known().lease!, is_held: false };
-    expect(explanationText(explain("w", known({ lease: over })))).toMatch(/^Leader +none: the lease of one/m);
+    expect(explanationText(explain("w", known({ lease: over })), 10)).toMatch(
+      /^Leader +none: the lease of one/m,
+    );
   });
 
   test.each([

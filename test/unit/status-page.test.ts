@@ -129,13 +129,17 @@ describe("/workspaces/:id", () => {
   test("tells the conditions, since when, and what happened before", async () => {
     const { status, text } = await pageOf({
       explain: async () =>
-        told({ transitions: [change], death: { oom_killed: true, finished_at: "then", error: "" } }),
+        told({
+          transitions: [change, { ...change, age_ms: 160_000 }],
+          death: { oom_killed: true, finished_at: "then", error: "" },
+        }),
     }).browse("/workspaces/7f3c");
     expect(status).toBe(200);
     for (const part of [
       "exited with code 1",
       "98781810ea4c",
       "(3 min ago)",
+      "(×2 in 6.0 s)",
       "Running → Exited",
       "2026-11-23 20:00:00 UTC",
       "Out of memory",

@@ -3,7 +3,8 @@ import { isJsonObject, type Json, type JsonObject } from "../../observer/conditi
 import { formatInstant, parseRfc3339 } from "../../observer/instant.ts";
 import type { WorkspaceRow } from "../../observer/ports.ts";
 import { publicText } from "../error-text.ts";
-import { ago, sizeOf } from "../wording.ts";
+import { foldRepetitions, type Repeatable } from "../repetitions.ts";
+import { ago, lasting, sizeOf } from "../wording.ts";
 import { badge, foreign, type Html, html, moment, shown } from "./html.ts";
 import { workspaceLink } from "./overview.ts";
 import { containerBadge } from "./workspaces.ts";
@@ -29,17 +30,10 @@ interface Dated {
   readonly at: string;
   readonly age_ms: number | null;
 }
-interface Change {
-  readonly at: string;
-  readonly age_ms: number | null;
-  readonly condition: string;
-  readonly from_reason: string;
-  readonly to_reason: string;
-  readonly message: string;
-}
+type Change = Dated & Repeatable;
 
-/** Most changes that are asked for. */
-export const MOST_CHANGES = 50;
+/** Most changes that are shown, what repeats itself counted once. */
+const MOST_CHANGES = 50;
 
 export interface Known {
   readonly told: Told | null;
@@ -170,8 +164,14 @@ function history({ transitions }: Told): Html {
     return html`<h2 class="before">What happened before</h2><p class="quiet">Nothing that is still known.</p>`;
   return html`<table class="history"><caption>What happened before, the latest first</caption>
 <thead><tr><th scope="col">When</th><th scope="col">Condition</th><th scope="col">Change</th><th scope="col" class="wide">Why</th></tr></thead>
-<tbody>${transitions.map(
-    (one) => html`<tr><th scope="row">${dated(one)}</th><td>${shown(one.condition, 40)}</td>
+<tbody>${foldRepetitions(transitions)
+    .slice(0, MOST_CHANGES)
+    .map(
+      ({
+        latest: one,
+        times,
+        spanMs,
+      }) => html`<tr><th scope="row">${dated(one)}${times === 1 ? "" : html` <span class="quiet">(×${times} in ${lasting(spanMs)})</span>`}</th><td>${shown(one.condition, 40)}</td>
 <td>${shown(one.from_reason, 40)} → ${shown(one.to_reason, 40)}</td><td class="wide"><bdi>${shown(one.message)}</bdi></td></tr>`,
-  )}</tbody></table>`;
+    )}</tbody></table>`;
 }
