@@ -65,8 +65,8 @@ export function configBesideService(): Config {
   } catch (error) {
     if (!refused || !(error instanceof ConfigError)) throw error;
     throw new ConfigError([
-      ...error.problems,
       `${SERVICE_FILE} holds the settings of the service, and may not be read by this user: try it with sudo`,
+      ...error.problems,
     ]);
   }
 }

@@ -62,7 +62,7 @@ function connectionText(code: string, at: string, kind: DockerEndpoint["kind"]):
       return `there is no socket at ${at} (ENOENT): start dockerd, or let DOCKER_HOST name its socket`;
     case "EACCES":
     case "EPERM":
-      return `the socket ${at} may not be used by this user (${code}): add the user to the socket's group, usually "docker"`;
+      return `the socket ${at} may not be used by this user (${code}): add the user to the socket's group, usually "docker"; a rootless Engine's opens to its own user only`;
     case "ECONNREFUSED":
       return `nobody listens at ${at} (ECONNREFUSED): is dockerd running${
         kind === "unix" ? ", and is this its socket" : ", and does it listen there"

@@ -1,7 +1,7 @@
 /** `observer health`: is the instance that this environment describes live? */
 import type { StatusConfig } from "../config.ts";
 import { exitCode } from "../exit-codes.ts";
-import { endpointOf } from "./status-source.ts";
+import { endpointOf, whyUnreachable } from "./status-source.ts";
 import { print, printable } from "./terminal.ts";
 
 const TIMEOUT_MS = 3_000;
@@ -22,8 +22,7 @@ export async function health({ listen }: StatusConfig): Promise<number> {
     await print(printable((await response.text()).trim()));
     return response.status === 200 ? exitCode.ok : exitCode.failed;
   } catch (cause) {
-    const state = cause instanceof Error ? cause.message : String(cause);
-    await print(`Cannot ask ${url}: ${printable(state)}`);
+    await print(`Cannot ask ${url}: ${printable(whyUnreachable(cause))}`);
     return exitCode.failed;
   }
 }

@@ -65,7 +65,7 @@ export async function askEndpoint(base: string, token: string | null, signal: Ab
     text = await boundedText(response);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw refuse(errorText(cause), cause);
+    throw refuse(whyUnreachable(cause), cause);
   }
   if (response.status === 401) throw refuse("it wants the token of OBSERVER_STATUS_TOKEN");
   if (response.status !== 200) throw refuse(`it answered ${response.status}`);
@@ -74,6 +74,12 @@ export async function askEndpoint(base: string, token: string | null, signal: Ab
     throw refuse("no Observer answers there");
   return { from: base, instances: [{ instance: status.instance, age_seconds: 0, status }] };
 }
+
+/** The runtime's own words ask whether the computer can reach the URL, of which it is no help to hear. */
+export const whyUnreachable = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && /^E?CONN(?:ECTION)?REFUSED$/i.test(String(cause.code))
+    ? "nobody listens there: does an Observer run, and is that its OBSERVER_LISTEN?"
+    : errorText(cause);
 
 async function boundedText(response: Response): Promise<string> {
   const decoder = new TextDecoder();

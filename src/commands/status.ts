@@ -122,7 +122,9 @@ function fromConfig(config: Config): Reader {
         return asked.status === "fulfilled" ? withAnswer(table.value, asked.value) : table.value;
       if (asked.status === "fulfilled") return asked.value;
       if (stop.aborted || listen === null || listen.port === 0) throw table.reason;
-      throw new Error(`${errorText(table.reason)}. ${errorText(asked.reason)}`, { cause: table.reason });
+      throw new Error(`${errorText(table.reason).replace(/(?<![.?])$/, ".")} ${errorText(asked.reason)}`, {
+        cause: table.reason,
+      });
     },
     close: () => database.close(),
   };

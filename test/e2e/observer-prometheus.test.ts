@@ -13,7 +13,7 @@ import { waitFor } from "../../dev/services/wait.ts";
 import { interpolate, readAlerts, readDashboard } from "../packaging.ts";
 import { namesIn } from "../promql.ts";
 import { seriesOf } from "../unit/status-series.ts";
-import { checksOfEverything, publishHint, QUICK, useWorld } from "./support.ts";
+import { askRedis, checksOfEverything, publishHint, QUICK, useWorld } from "./support.ts";
 import {
   type Observer,
   type Settings,
@@ -178,6 +178,16 @@ test("Engine, S3 and Redis are gone", async () => {
   for (const event of ["source.down", "channel.down", "events.down"]) await observer.logged(event);
   expect((await raised()).filter((alert) => /NoLeader|NotCommitting|Guard|World/.test(alert))).toEqual([]);
   await Promise.all([proxies.engine, proxies.s3, proxies.redis].map((proxy) => proxy.accept()));
+  await quiet();
+});
+
+test("Redis lets nobody publish: the wake-up that is owed", async () => {
+  await askRedis(world.redis, "acl", "setuser", "default", "-publish");
+  await world.docker.engine.stop("ws-p1");
+  await raises("ObserverDependencyFailing wake", "ObserverLinkDown wake");
+  expect((await raised()).filter((alert) => !alert.endsWith(" wake"))).toEqual([]);
+  await observer.logged("wake.down");
+  await askRedis(world.redis, "acl", "setuser", "default", "+publish");
   await quiet();
 });
 

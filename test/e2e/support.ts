@@ -171,9 +171,11 @@ export async function hearWakes(redis: Redis): Promise<WakeEar> {
 }
 
 /** What the API and the proxy do. */
-export async function publishHint(redis: Redis): Promise<void> {
+export const publishHint = (redis: Redis): Promise<void> => askRedis(redis, "publish", "ob:wake", "whatever");
+
+export async function askRedis(redis: Redis, command: string, ...words: readonly string[]): Promise<void> {
   const client = redisClient(redis);
-  await client.publish("ob:wake", "whatever");
+  await client.call(command, ...words);
   client.disconnect();
 }
 
