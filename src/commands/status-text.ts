@@ -53,7 +53,7 @@ function fleetVerdict({ from, instances }: Reading): StatusVerdict | null {
       ? "Nobody observes: no leader of any host has given a sign for a minute."
       : reasons.length === 0
         ? `All is well: ${count} are observed.`
-        : `${count} are observed, but: ${reasons.map(printable).join("; ")}`;
+        : [`${count} are observed, but:`, ...reasons.map((reason) => `  ${printable(reason)}`)].join("\n");
   const tone = observing < hosts.size ? "failing" : reasons.length > 0 ? "doubtful" : "well";
   return { observed: observing > 0, reasons, text, tone };
 }
@@ -177,7 +177,7 @@ export function statusLines(reading: Reading): readonly string[] {
     "",
     ...(said === undefined ? [] : [...details(said), ""]),
     ...(found.length === 0 ? [] : [...found, ""]),
-    paint(verdict.text),
+    ...verdict.text.split("\n").map(paint),
   ];
 }
 

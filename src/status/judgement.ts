@@ -115,7 +115,7 @@ function doubtsOf(view: ObserverView, known: ReadonlySet<string>): Item[] {
     if (source === null || source.consecutiveFailures === 0 || known.has(what)) continue;
     const times = counted(source.consecutiveFailures, "listing");
     doubts.push({
-      what: `${sourceName(name)} did not answer the last time`,
+      what: `${sourceName(name)} cannot be observed right now`,
       sinceMs: source.lastSuccessMs,
       detail: `${times} in a row failed: ${source.lastError ?? "unknown"}`,
       advice: "It is tried again by itself.",

@@ -65,7 +65,7 @@ describe("/", () => {
       leaderView({
         sources: { engine: source({ consecutiveFailures: 1, lastError: "503" }), archives: null },
       }),
-      "It works, but the Engine did not answer the last time.",
+      "It works, but the Engine cannot be observed right now.",
       ["1 listing in a row failed: 503"],
     ],
     [

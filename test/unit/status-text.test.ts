@@ -39,6 +39,30 @@ describe("statusLines()", () => {
     expect(statusLines(table(said())).at(-1)).toBe("All is well: host-1 leads, and everything is observed.");
   });
 
+  test("of a fleet: a line for each thing that is wrong, after the host's name", () => {
+    const on = (host: string, instance: string, status: JsonObject) => ({
+      instance,
+      age_seconds: 0.5,
+      status: { ...status, fleet: { host } },
+    });
+    const broken = said({
+      sources: {
+        engine: source({ lastError: "no socket", consecutiveFailures: 2 }),
+        archives: null,
+      },
+      links: { ...leaderView().links, events: linkDown("ECONNREFUSED") },
+    });
+    const lines = statusLines({
+      from: "observer_status",
+      instances: [on("vm-1", "host-1", said()), on("vm-2", "host-2", broken)],
+    });
+    expect(lines.slice(-3)).toEqual([
+      "2 of 2 hosts are observed, but:",
+      "  vm-2: the Engine cannot be observed right now: 2 listings in a row failed: no socket",
+      "  vm-2: the Engine's events cannot be heard: ECONNREFUSED",
+    ]);
+  });
+
   test("of a leader in trouble: what, which workspaces, and what to do", () => {
     const status = said({
       sources: {
