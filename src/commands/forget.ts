@@ -58,15 +58,23 @@ export async function forget(
       );
       return exitCode.ok;
     }
-    const { forgotten, skipped } = await ask(`Cannot forget ${name}`, (signal) =>
-      forgetHost(
-        world.database.writer(`Cannot forget ${name}`, signal),
-        host,
-        schema.idType,
-        config.instance,
-        schema.hasTransitionsTable,
-      ),
-    );
+    const attempt = () =>
+      ask(`Cannot forget ${name}`, (signal) =>
+        forgetHost(
+          world.database.writer(`Cannot forget ${name}`, signal),
+          host,
+          schema.idType,
+          config.instance,
+          schema.hasTransitionsTable,
+        ),
+      );
+    let { forgotten, skipped } = await attempt();
+    for (let left = ATTEMPTS; skipped > 0 && left > 1; left--) {
+      await clock.sleep(ATTEMPT_PAUSE_MS, stop);
+      const more = await attempt();
+      forgotten += more.forgotten;
+      skipped = more.skipped;
+    }
     await ask("Cannot publish the wake-up", (signal) => world.wake.publish(signal)).catch(() => {});
     await print(
       `Forgotten: ${name}, in ${forgotten} rows.${skipped > 0 ? ` ${skipped} more are locked by somebody else: run it once more.` : ""}`,
@@ -76,6 +84,10 @@ export async function forget(
     await world.close();
   }
 }
+
+/** The members go on writing: a row is locked for as long as one of their statements takes. */
+const ATTEMPTS = 20;
+const ATTEMPT_PAUSE_MS = 100;
 
 /** Without a setting of a fleet's. */
 const LOST_AFTER_MS = 60_000;
