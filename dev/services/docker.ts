@@ -27,9 +27,10 @@ export interface Docker {
   kill(signal: NodeJS.Signals): void;
   /**
    * Ends the daemon where it runs and starts it again on the same socket and data; the containers have exited then.
-   * graceful (default): it stops each container first, half a second and more for each; crash: SIGKILL to it and to what it leaves behind, 2 s in all.
+   * graceful (default): it stops each container first, half a second and more for each; crash: SIGKILL to it and to what it
+   * leaves behind, 2 s in all; rebuild: the same, and of all data nothing is left, so that it is another Engine.
    */
-  restart(options?: { mode?: "graceful" | "crash" }): Promise<void>;
+  restart(options?: { mode?: "graceful" | "crash" | "rebuild" }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -58,9 +59,11 @@ export async function startDocker(options: DockerOptions = {}): Promise<Docker> 
         unmountAll(scope.folder);
         // It also never forgets the network sandbox of a container while it runs, and takes a tenth of a second for each
         // when it starts again: minutes, after some thousand.
-        for (const name of ["dockerd.pid", "exec", "data/network"])
+        const gone = mode === "rebuild" ? ["data", "key.json"] : ["data/network"];
+        for (const name of ["dockerd.pid", "exec", ...gone])
           await rm(join(scope.folder, name), { recursive: true, force: true });
         daemon = await startDockerd(scope, options, engine);
+        if (mode === "rebuild" && (options.image ?? true)) await engine.importBusybox();
       },
       stop: scope.stop,
     };
