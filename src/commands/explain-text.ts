@@ -95,6 +95,7 @@ function container(it: Explanation): Line[] {
   const paint = condition.running === true ? green : condition.reason === "OOMKilled" ? red : yellow;
   return [
     ["Container", head(it, "container", condition, paint)],
+    ...host(condition),
     ["  id", shown(condition.container_id)],
     ["  image", shown(condition.image)],
     ...(condition.health === "none" ? [] : [["  health", shown(condition.health)] as const]),
@@ -110,11 +111,15 @@ function container(it: Explanation): Line[] {
   ];
 }
 
+/** Of a fleet: whose word it is. */
+const host = ({ host }: JsonObject): Line[] => (host === undefined ? [] : [["  host", shown(host)]]);
+
 function volume(it: Explanation): Line[] {
   const condition = it.conditions.volume;
   if (!isJsonObject(condition)) return [["Volume", absence(condition)]];
   return [
     ["Volume", head(it, "volume", condition, green)],
+    ...host(condition),
     ["  name", `${shown(condition.volume_name)}, driver ${shown(condition.driver)}`],
   ];
 }
