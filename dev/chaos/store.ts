@@ -10,6 +10,14 @@ export interface Store {
   close(): void;
 }
 
+/** For who has no archives. */
+export const NO_STORE: Store = {
+  put: async () => {},
+  remove: async () => {},
+  keys: async () => [],
+  close() {},
+};
+
 /** A stopped gateway answers when it goes on; a killed one never does. */
 const DEADLINE_MS = 30_000;
 

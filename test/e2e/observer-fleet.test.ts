@@ -4,14 +4,16 @@
 // Method: three real Engines, four observers, one PostgreSQL, and deeds on them. A memory of every write and of every sign is
 // judged in the end, by what was done (support-fleet.ts).
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { openStore } from "../../dev/chaos/store.ts";
+import { Journal } from "../../dev/chaos/journal.ts";
+import { openStore, type Store } from "../../dev/chaos/store.ts";
+import { Truth } from "../../dev/chaos/truth.ts";
 import { type Docker, startDocker } from "../../dev/services/docker.ts";
 import { type FaultProxy, startFaultProxy } from "../../dev/services/tcp-proxy.ts";
 import { waitFor } from "../../dev/services/wait.ts";
 import { judge } from "./judge.ts";
 import { checksOfEverything, nextLooks, QUICK, useWorld } from "./support.ts";
 import { type Observer, runCommand, type Settings, startObserver } from "./support-executable.ts";
-import { Fleet, type FleetHost } from "./support-fleet.ts";
+import { DockerHost, Fleet } from "./support-fleet.ts";
 import { type Conditions, createPlatform, type Platform } from "./support-platform.ts";
 
 /** Started beside the services that all files share. */
@@ -30,19 +32,22 @@ const FLEET: Settings = {
   OBSERVER_HOST_LOST_AFTER: `${LOST_AFTER_MS}ms`,
 };
 /** Of which host each observer is. */
-const HOST_OF = { a: "vm-1", a2: "vm-1", b: "vm-2", c: "vm-3" } as const;
+const HOST_OF = { a: "vm-1", a2: "vm-1", b: "vm-2", c: "vm-3" };
 type Name = keyof typeof HOST_OF;
 
 let platform: Platform;
 let fleet: Fleet;
-let one: FleetHost;
-let two: FleetHost;
-let three: FleetHost;
+let store: Store;
+/** What is in S3. */
+let archives: Truth;
+let one: DockerHost;
+let two: DockerHost;
+let three: DockerHost;
 /** The third host's way to PostgreSQL. */
 let link: FaultProxy;
 let observers: Record<Name, Observer>;
 
-const settingsOf = (name: string, host: FleetHost, url = platform.url(name)): Settings => ({
+const settingsOf = (name: string, host: DockerHost, url = platform.url(name)): Settings => ({
   ...world.settings(platform, FLEET),
   DATABASE_URL: url,
   DOCKER_HOST: host.docker.dockerHost,
@@ -52,11 +57,12 @@ const settingsOf = (name: string, host: FleetHost, url = platform.url(name)): Se
 function start(name: Name): Observer {
   const direct = platform.url(name);
   const url = name === "c" ? direct.replace(`:${world.postgres.port}/`, `:${link.port}/`) : direct;
-  return startObserver(settingsOf(name, fleet.host(HOST_OF[name]), url));
+  const host = [one, two, three].find((it) => it.name === HOST_OF[name])!;
+  return startObserver(settingsOf(name, host, url));
 }
 
 const isOn =
-  ({ name }: FleetHost) =>
+  ({ name }: DockerHost) =>
   ({ container, volume }: Conditions): boolean =>
     container?.host === name &&
     volume?.host === name &&
@@ -76,9 +82,14 @@ const archiveIsTold = (id: string) =>
 beforeAll(async () => {
   const [second, third] = await starting;
   platform = await createPlatform(world.postgres, "fleet");
-  const dockers = { "vm-1": world.docker, "vm-2": second!, "vm-3": third! };
-  fleet = new Fleet(platform, openStore(world.s3, world.bucket), HOST_OF, LOST_AFTER_MS, dockers);
-  [one, two, three] = [fleet.host("vm-1"), fleet.host("vm-2"), fleet.host("vm-3")];
+  store = openStore(world.s3, world.bucket);
+  one = new DockerHost("vm-1", world.docker, store);
+  two = new DockerHost("vm-2", second!, store);
+  three = new DockerHost("vm-3", third!, store);
+  archives = new Truth(new Journal(), world.docker.engine, store);
+  const hosts = [one, two, three];
+  const options = { hosts, hostOf: HOST_OF, lostAfterMs: LOST_AFTER_MS, archives: archives.journal };
+  fleet = new Fleet(platform, options);
   await fleet.watchSigns();
   link = await startFaultProxy({ target: world.postgres });
   // The first leads the table's unit too; all are registered before there is a row.
@@ -89,19 +100,19 @@ beforeAll(async () => {
   observers = { a, b, c, a2: start("a2") };
 }, 120_000);
 afterAll(async () => {
-  fleet?.close();
+  store?.close();
   await link?.stop();
   await Promise.all((await starting).map((it) => it.stop()));
 }, 60_000);
 
 test("Each host writes what its own Engine shows, and says so; what is nowhere is proven by all; archives by one", async () => {
-  const having: [FleetHost, string[]][] = [
+  const having: [DockerHost, string[]][] = [
     [one, ["m1"]],
     [two, ["m2", "split", "calm"]],
     [three, ["m3", "stray", "gone", "ended"]],
   ];
   await Promise.all(having.map(([host, ids]) => Promise.all(ids.map((id) => host.give(id)))));
-  await fleet.archives.upload("none");
+  await archives.upload("none");
   await platform.insert("none", ...having.flatMap(([, ids]) => ids));
   for (const [host, ids] of having) {
     for (const id of ids) fleet.arrived(id, host.name);
@@ -122,11 +133,11 @@ test("Each host writes what its own Engine shows, and says so; what is nowhere i
 });
 
 /** As a controller moves it that knows the table alone: archived on the one, restored on the other. */
-async function move(id: string, from: FleetHost, to: FleetHost): Promise<void> {
+async function move(id: string, from: DockerHost, to: DockerHost): Promise<void> {
   const afterSeq = await platform.lastSeq();
   const until = (phase: string, isSo: (conditions: Conditions) => boolean = () => true) =>
     platform.shows(`${id} ${phase}`, [id], (it) => judge(it) === phase && isSo(it), { afterSeq });
-  await fleet.archives.upload(id);
+  await archives.upload(id);
   await from.truth.killContainer(id);
   await until("stopped");
   await from.take(id);
@@ -135,7 +146,7 @@ async function move(id: string, from: FleetHost, to: FleetHost): Promise<void> {
   await to.give(id);
   fleet.arrived(id, to.name);
   await until("running", isOn(to));
-  await fleet.archives.removeArchive(id);
+  await archives.removeArchive(id);
 }
 
 test("Workspaces that are moved by archive and restore are right within one look of the new host", async () => {
@@ -144,7 +155,7 @@ test("Workspaces that are moved by archive and restore are right within one look
 
 test("Two hosts have one workspace: the later claim stands, then the one that runs; nothing flaps, and it is reported", async () => {
   const { a, b } = observers;
-  const shows = (what: string, host: FleetHost, afterSeq: number) =>
+  const shows = (what: string, host: DockerHost, afterSeq: number) =>
     platform.shows(what, ["split"], isOn(host), { afterSeq });
   const looks = () => Promise.all([nextLooks(a, 3), nextLooks(b, 3)]);
   let afterSeq = await platform.lastSeq();
@@ -236,7 +247,7 @@ test("A frozen observer, and one that is cut off from PostgreSQL: lost, not gone
 
 test("P7: an Engine that was rebuilt proves nothing about what its host had, until it is accepted", async () => {
   const { c } = observers;
-  await fleet.archives.upload("m2");
+  await archives.upload("m2");
   const afterSeq = await platform.lastSeq();
   const beganMs = Date.now();
   await three.docker.restart({ mode: "rebuild" });
@@ -281,7 +292,7 @@ test("All but one are killed at once: it takes over its host and the table; the 
 }, 30_000);
 
 test("A host that is retired for good is forgotten: what it alone had is then proven absent by the others", async () => {
-  const forget = (host: FleetHost, ...more: string[]) =>
+  const forget = (host: DockerHost, ...more: string[]) =>
     runCommand(["forget", "host", host.name, ...more], settingsOf("operator", one));
   const alive = await forget(three, "--yes");
   expect(alive).toMatchObject({ code: 1, stdout: expect.stringContaining("Not forgotten") });
@@ -316,7 +327,7 @@ test("A single observer doesn't start on a fleet's table", async () => {
 
 test("P1, P2: of all that was written nothing was false, by whom it may not be, or back and forth", async () => {
   const { wrong, seen } = await fleet.judge();
-  expect(wrong).toEqual([]);
+  expect(wrong.slice(0, 10)).toEqual([]);
   // That it had something to judge.
   for (const [what, count] of Object.entries(seen)) expect([what, count > 0]).toEqual([what, true]);
 });

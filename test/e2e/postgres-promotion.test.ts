@@ -11,7 +11,7 @@ import { type ChaosDatabase, createDatabase, openDatabase, ROLE } from "../../de
 import { HttpProxy } from "../../dev/chaos/http-proxy.ts";
 import { ABSENT, Journal } from "../../dev/chaos/journal.ts";
 import { ensureExecutable, ObserverProcess } from "../../dev/chaos/observer.ts";
-import type { Store } from "../../dev/chaos/store.ts";
+import { NO_STORE } from "../../dev/chaos/store.ts";
 import { Truth } from "../../dev/chaos/truth.ts";
 import { seededRandom } from "../../dev/fakes/random.ts";
 import { type Docker, startDocker } from "../../dev/services/docker.ts";
@@ -26,7 +26,6 @@ const IDS = Array.from({ length: 6 }, (_, index) => `p${index}`);
 const executable = process.env.E2E_EXECUTABLE ?? ensureExecutable();
 const random = seededRandom(1);
 /** No archives here. */
-const NO_STORE: Store = { put: async () => {}, remove: async () => {}, keys: async () => [], close() {} };
 
 let scope: Scope;
 let docker: Docker;

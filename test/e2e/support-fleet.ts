@@ -22,9 +22,33 @@ export class FleetHost {
 
   constructor(
     readonly name: string,
-    readonly docker: Docker,
-    readonly truth: Truth,
+    /** What there really was, and when. */
+    readonly journal = new Journal(),
   ) {}
+
+  /** To be called when it can't look or tell any more; the result when it is about to be able to again. */
+  isSilent(): { ends(): void } {
+    const silence: Silence = { fromMs: Date.now() + 1, untilMs: Number.POSITIVE_INFINITY };
+    this.silences.push(silence);
+    return {
+      ends() {
+        silence.untilMs = Date.now();
+      },
+    };
+  }
+}
+
+export class DockerHost extends FleetHost {
+  readonly truth: Truth;
+
+  constructor(
+    name: string,
+    readonly docker: Docker,
+    store: Store,
+  ) {
+    super(name);
+    this.truth = new Truth(this.journal, docker.engine, store);
+  }
 
   /** Volume and container, which runs. */
   async give(id: string): Promise<void> {
@@ -35,16 +59,6 @@ export class FleetHost {
   async take(id: string): Promise<void> {
     await this.truth.removeContainer(id);
     await this.truth.removeVolume(id);
-  }
-  /** To be called when it can't look or tell any more; the result when it is about to be able to again. */
-  isSilent(): { ends(): void } {
-    const silence: Silence = { fromMs: Date.now() + 1, untilMs: Number.POSITIVE_INFINITY };
-    this.silences.push(silence);
-    return {
-      ends() {
-        silence.untilMs = Date.now();
-      },
-    };
   }
 }
 
@@ -78,32 +92,27 @@ const SOURCES = { container: "containers", volume: "volumes", archive: "archives
 /** Longest that a statement takes here, and so that a sign may have come after it was decided that there was none. */
 const STATEMENT_MS = 5_000;
 
+export interface FleetOptions {
+  readonly hosts: readonly FleetHost[];
+  /** The name that an observer's connections have → its host. */
+  readonly hostOf: Readonly<Record<string, string>>;
+  readonly lostAfterMs: number;
+  /** Of what there is in S3. */
+  readonly archives: Journal;
+}
+
 export class Fleet {
-  readonly hosts = new Map<string, FleetHost>();
-  /** What there is in S3. */
-  readonly archives: Truth;
   /** How often the test took a workspace from one host to another. */
   readonly #moves = new Map<string, number>();
   readonly #arrivals: { id: string; host: string; atMs: number }[] = [];
 
   constructor(
     private readonly platform: Platform,
-    private readonly store: Store,
-    /** The name that an observer's connections have → its host. */
-    private readonly hostOf: Readonly<Record<string, string>>,
-    private readonly lostAfterMs: number,
-    dockers: Readonly<Record<string, Docker>>,
-  ) {
-    for (const [name, docker] of Object.entries(dockers))
-      this.hosts.set(name, new FleetHost(name, docker, new Truth(new Journal(), docker.engine, store)));
-    this.archives = new Truth(new Journal(), Object.values(dockers)[0]!.engine, store);
-  }
+    private readonly options: FleetOptions,
+  ) {}
 
   async watchSigns(): Promise<void> {
     await this.platform.sql.unsafe(SIGNS);
-  }
-  host(name: string): FleetHost {
-    return this.hosts.get(name)!;
   }
   /** From now on the table may say that it is on another host than before. */
   moves(id: string): void {
@@ -115,12 +124,12 @@ export class Fleet {
   }
 
   /** What is wrong with all that was written, and how much of what there was. */
-  async judge(): Promise<{ wrong: string[]; seen: Record<string, number> }> {
+  async judge(): Promise<Pick<Judgement, "wrong" | "seen">> {
     const writes = await this.platform.written();
     const signs = await this.platform.sql<Sign[]>`
       select seq::int, host, (extract(epoch from at) * 1000)::float8 as "atMs",
              (extract(epoch from complete) * 1000)::float8 as "completeMs" from signs order by seq`;
-    const judgement = new Judgement(this.hosts, this.archives.journal, this.hostOf, this.lostAfterMs, signs);
+    const judgement = new Judgement(this.options, signs);
     for (const write of writes) judgement.take(write);
     for (const [id, { container, volume }] of judgement.changes)
       for (const [key, count] of [
@@ -137,11 +146,7 @@ export class Fleet {
           `${id} is on ${host} since ${clock(atMs)}; after a whole look at ${clock(look?.completeMs ?? 0)} the table has ${JSON.stringify(told?.conditions.container)}`,
         );
     }
-    return { wrong: judgement.wrong, seen: judgement.seen };
-  }
-
-  close(): void {
-    this.store.close();
+    return judgement;
   }
 }
 
@@ -162,13 +167,14 @@ class Judgement {
   /** Row and key → the host that reported it last. */
   readonly #reporters = new Map<string, unknown>();
 
+  readonly #hosts: ReadonlyMap<string, FleetHost>;
+
   constructor(
-    private readonly hosts: ReadonlyMap<string, FleetHost>,
-    private readonly archives: Journal,
-    private readonly hostOf: Readonly<Record<string, string>>,
-    private readonly lostAfterMs: number,
+    private readonly options: FleetOptions,
     private readonly signs: readonly Sign[],
-  ) {}
+  ) {
+    this.#hosts = new Map(options.hosts.map((host) => [host.name, host]));
+  }
 
   take(write: Written): void {
     const before = this.#last.get(write.id);
@@ -176,14 +182,14 @@ class Judgement {
     for (const key of KEYS) if (isTouched(key, write, before)) this.#judge(key, write, before);
     if (isTouched("archive", write, before)) {
       this.seen.archives += 1;
-      this.#expectPossible("archive", this.archives, write, before);
+      this.#expectPossible("archive", this.options.archives, write, before);
     }
   }
 
   #judge(key: Key, write: Written, before: Written | undefined): void {
     const { id, conditions, atMs, writer } = write;
     const [was, is] = [before?.conditions[key], conditions[key]];
-    const reporter = this.hosts.get(String(was?.host));
+    const reporter = this.#hosts.get(String(was?.host));
     if (is === undefined) {
       this.seen.forgotten += 1;
       if (reporter === undefined || reporter.forgottenMs > atMs)
@@ -192,15 +198,15 @@ class Judgement {
     else if (is !== null) this.#judgePresent(key, is, write, before);
     else if (was) {
       this.seen.absentByReporter += 1;
-      if (reporter === undefined || this.hostOf[writer] !== was.host)
+      if (reporter === undefined || this.options.hostOf[writer] !== was.host)
         this.#blame(key, write, before, "null by one that was not the reporter");
-      else this.#expectPossible(key, reporter.truth.journal, write, before);
+      else this.#expectPossible(key, reporter.journal, write, before);
     } else {
       this.seen.absentByAll += 1;
       const stampMs = stampOf(key, write);
-      for (const { name, truth, forgottenMs, silences } of this.hosts.values()) {
+      for (const { name, journal, forgottenMs, silences } of this.#hosts.values()) {
         if (forgottenMs <= atMs) continue;
-        this.#expectPossible(key, truth.journal, write, before);
+        this.#expectPossible(key, journal, write, before);
         if (silences.some(({ fromMs, untilMs }) => fromMs < stampMs && atMs < untilMs))
           this.#blame(key, write, before, `null, though ${name} can't have looked since`);
       }
@@ -217,10 +223,10 @@ class Judgement {
 
   #judgePresent(key: Key, is: Condition, write: Written, before: Written | undefined): void {
     this.seen.present += 1;
-    const host = this.hosts.get(String(is.host));
-    if (host === undefined || this.hostOf[write.writer] !== is.host)
+    const host = this.#hosts.get(String(is.host));
+    if (host === undefined || this.options.hostOf[write.writer] !== is.host)
       this.#blame(key, write, before, "presence, and not in the writer's own name");
-    else this.#expectPossible(key, host.truth.journal, write, before);
+    else this.#expectPossible(key, host.journal, write, before);
     const was = before?.conditions[key];
     if (!was || was.unknown === true || was.host === is.host) return;
     this.seen.ousted += 1;
@@ -240,7 +246,10 @@ class Judgement {
     const signsMs = this.signs.filter(({ host }) => host === is.host).map(({ atMs }) => atMs);
     const wasSilent = [...signsMs, Number.POSITIVE_INFINITY].some((nextMs, n) => {
       const lastMs = signsMs[n - 1] ?? 0;
-      return Math.min(nextMs, write.atMs) - lastMs >= this.lostAfterMs && nextMs > write.atMs - STATEMENT_MS;
+      return (
+        Math.min(nextMs, write.atMs) - lastMs >= this.options.lostAfterMs &&
+        nextMs > write.atMs - STATEMENT_MS
+      );
     });
     if (!wasSilent) this.#blame(key, write, before, `lost, though it gave signs all the time`);
   }
