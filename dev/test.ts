@@ -48,10 +48,11 @@ const suites: readonly Suite[] = [
   { name: "unit", command: tests("unit"), tests: true, quick: true },
   { name: "simulation", command: tests("simulation/simulation.test.ts"), tests: true, quick: true },
   { name: "mutants", command: tests("simulation/mutants.test.ts"), tests: true, beside: "simulation" },
+  { name: "fleet", command: tests("simulation/fleet.test.ts"), tests: true, beside: "simulation" },
   { name: "contract", command: tests("contract"), tests: true, beside: "integration" },
   { name: "integration", command: tests("integration"), tests: true },
   // On a real kube-apiserver. Compiling one takes minutes, so that is done by `bun run test:kubernetes` alone.
-  { name: "kubernetes", command: tests("kubernetes"), tests: true, beside: "build" },
+  { name: "kubernetes", command: tests("kubernetes"), tests: true, beside: "e2e" },
   { name: "build", command: [process.execPath, "dev/build.ts"] },
   { name: "e2e", command: [...tests("e2e"), "--preload=./test/e2e/support-end.ts"], tests: true },
 ];
