@@ -1,6 +1,7 @@
 /** What a fleet's members tell one another, in the Observer's own tables; and how a host is let go for good. ADR 14. */
 import type { JsonObject } from "../observer/conditions.ts";
 import { parseInstant } from "../observer/instant.ts";
+import { limits } from "../observer/limits.ts";
 import type { WorkspaceId } from "../observer/names.ts";
 import type { CompleteLook, FleetReading, HostSign } from "../observer/ports.ts";
 import { SCOPE } from "./postgres.ts";
@@ -25,13 +26,15 @@ interface HostRow {
 }
 
 /**
- * The registered hosts: those that hold a lease, or did and were not let go, and those that ever gave a sign. Reads
- * `observer_lease` and `observer_status`.
+ * The registered hosts: those that hold a lease, or did and were not let go, and those that ever gave a sign. To hold the
+ * lease is a sign as well, for who waits for a slow Engine writes no status meanwhile. Reads `observer_lease` and
+ * `observer_status`.
  */
 export async function readFleet(ask: Ask): Promise<FleetReading> {
   const rows = await ask<HostRow>(sql`
     with leases as (
-      select substr(scope, 6) as host, holder from observer_lease where scope like 'host:%' and holder <> ''
+      select substr(scope, 6) as host, holder, expires_at - interval '${verbatim(String(limits.leaseMs))} ms' as held_at
+        from observer_lease where scope like 'host:%' and holder <> ''
     ),
     signs as (
       select status -> 'fleet' ->> 'host' as host, instance, updated_at, status -> 'fleet' as fleet
@@ -43,7 +46,7 @@ export async function readFleet(ask: Ask): Promise<FleetReading> {
              exists (select from observer_lease where scope = ${SCOPE} and expires_at > clock_timestamp()) as single
     )
     select host, leases.holder as leader,
-           (select ${utc(verbatim("max(updated_at)"))} from signs where signs.host = hosts.host) as seen_at,
+           ${utc(sql`greatest(leases.held_at, (select max(updated_at) from signs where signs.host = hosts.host))`)} as seen_at,
            (select fleet from signs where signs.host = hosts.host and signs.instance = leases.holder) as fleet,
            now, single
       from clock left join hosts on true left join leases using (host)

@@ -306,7 +306,7 @@ export interface FleetReading {
 /** A registered host. */
 export interface HostSign {
   readonly host: string;
-  /** When one of its observers last wrote its row of observer_status; null: none did. */
+  /** When one of its observers last wrote its row of observer_status or renewed the host's lease; null: none did. */
   readonly seenAt: Instant | null;
   /** Who holds its lease. */
   readonly leader: string | null;

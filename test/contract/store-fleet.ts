@@ -368,8 +368,22 @@ export function fleetContract(
           ["b", "b1"],
         ]);
         expect(hosts[0]?.complete).toEqual({ stamp: Date.parse(EARLY) * 1000, except: ["w7"] } as never);
-        expect(hosts[1]).toMatchObject({ complete: null, seenAt: null });
+        expect(hosts[1]).toMatchObject({ complete: null });
         expect(now - hosts[0]!.seenAt!).toBeLessThan(10_000_000);
+      }),
+    );
+
+    test(
+      "to hold its lease is a sign of a host, for who waits for a slow Engine gives no other",
+      inWorld(async (world) => {
+        const b = world.leadership("b1", "host:b");
+        const lease = await held(b, deadline());
+        const first = await world.fleet.read();
+        expect(Math.abs(first.now - first.hosts[0]!.seenAt!)).toBeLessThan(1_000_000);
+        await b.renew(lease, deadline());
+        const second = await world.fleet.read();
+        expect(second.hosts[0]!.seenAt!).toBeGreaterThanOrEqual(first.hosts[0]!.seenAt!);
+        expect(second.now - second.hosts[0]!.seenAt!).toBeLessThan(1_000_000);
       }),
     );
 

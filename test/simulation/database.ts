@@ -146,12 +146,15 @@ export class FakeDatabase {
         isSingleLed: single !== undefined && single.expiresAt > this.now(),
         hosts: hosts.map((host) => {
           const its = said.filter(({ fleet }) => fleet.host === host);
-          const leader = this.leases.get(`host:${host}`)?.holder || null;
+          const lease = this.leases.get(`host:${host}`);
+          const leader = lease?.holder || null;
+          const signs = its.map(({ updatedAt }) => updatedAt);
+          if (lease && leader !== null) signs.push(addMs(lease.expiresAt, -limits.leaseMs));
           const complete = its.find(({ instance }) => instance === leader)?.fleet.complete;
           return {
             host,
             leader,
-            seenAt: its.length === 0 ? null : (Math.max(...its.map(({ updatedAt }) => updatedAt)) as Instant),
+            seenAt: signs.length === 0 ? null : (Math.max(...signs) as Instant),
             complete: isJsonObject(complete)
               ? { stamp: parseInstant(complete.stamp)!, except: complete.except as readonly WorkspaceId[] }
               : null,
