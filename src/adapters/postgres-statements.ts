@@ -27,6 +27,27 @@ export interface LeaseRow {
 }
 
 /**
+ * The lease as it stands, in somebody's hands; null: it is for taking. Locks and writes nothing: of a fleet's members all
+ * but one ask for the table's lease once a second. Reads `observer_lease`.
+ *
+ * @param unless while that scope's lease is held, it is the one that stands
+ */
+export async function standingLease(
+  ask: Ask,
+  scope: string,
+  leaseMs: number,
+  unless: string | null,
+): Promise<LeaseRow | null> {
+  const [row] = await ask<LeaseRow>(sql`
+    select holder, epoch::text, false as mine, ${NOW_TEXT} as now, known
+      from observer_lease
+     where expires_at > clock_timestamp()
+       and (scope = ${scope} and expires_at <= clock_timestamp() + 2 * ${milliseconds(leaseMs)} or scope = ${unless ?? ""})
+     order by scope = ${scope} desc limit 1`);
+  return row ?? null;
+}
+
+/**
  * Takes the lease if there is none, or if it has expired. A lease that would live longer than any lease does comes
  * from before the database's clock went back; it must not block for that long. An epoch is no smaller than the time in
  * microseconds, so that none comes again: not after the row or the table was lost, and not on a promoted standby that

@@ -33,6 +33,7 @@ import {
   reportStatus,
   type SavedRow,
   saveConditions,
+  standingLease,
 } from "./postgres-statements.ts";
 import { forgetTransitions } from "./postgres-transitions.ts";
 
@@ -156,11 +157,11 @@ export function createLeadership(client: PostgresClient, holder: string, scope: 
   return {
     scope,
     async acquire(signal) {
-      const ask = client.writer("Cannot ask for the lease", signal);
-      return leaseAnswer(
-        await acquireLease(ask, scope, holder, limits.leaseMs, scope === SCOPE ? null : SCOPE),
-        scope,
-      );
+      const action = "Cannot ask for the lease";
+      const unless = scope === SCOPE ? null : SCOPE;
+      const standing = await standingLease(client.asker(action, signal), scope, limits.leaseMs, unless);
+      const take = () => acquireLease(client.writer(action, signal), scope, holder, limits.leaseMs, unless);
+      return leaseAnswer(standing ?? (await take()), scope);
     },
     async confirm(lease, signal) {
       return leaseAnswer(await confirmLease(client.asker("Cannot confirm the lease", signal), lease), scope);
