@@ -1,6 +1,6 @@
 /** Lists of the API, page by page at one resourceVersion. */
 import { KubernetesFault, notAList, type Question } from "./kubernetes-fault.ts";
-import type { KubernetesEndpoint, KubernetesTransport } from "./kubernetes-transport.ts";
+import { type KubernetesEndpoint, type KubernetesTransport, parseJson } from "./kubernetes-transport.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -83,32 +83,56 @@ async function listOnce<T>(
     ...selectorOf(endpoint, selector),
     ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }),
   };
+  const ended = new AbortController();
+  const both = AbortSignal.any([signal, ended.signal]);
+  const ask = (token: string | null) => {
+    const path = pathOf(endpoint, resource, token === null ? parameters : { ...parameters, continue: token });
+    const body = transport.getBody(path, { verb: "list", resource }, both);
+    body.catch(() => {});
+    return body;
+  };
   const items: T[] = [];
   const tokens = new Set<string>();
   let version: string | null = null;
-  let token: string | null = null;
-  do {
-    const page: unknown = await transport.getJson(
-      pathOf(endpoint, resource, token === null ? parameters : { ...parameters, continue: token }),
-      { verb: "list", resource },
-      signal,
-    );
-    const { kind, metadata, items: objects } = fieldsOf(page);
-    if (kind !== KINDS[resource] || !Array.isArray(objects)) throw notAList(`no ${KINDS[resource]}`);
-    const { resourceVersion, continue: next, remainingItemCount } = fieldsOf(metadata);
-    if (textOf(resourceVersion) === null) throw notAList("a list without a version");
-    if (version !== null && resourceVersion !== version) {
-      throw new KubernetesFault("the pages of the list are of different versions, so they prove nothing");
+  let asked = ask(null);
+  try {
+    for (;;) {
+      const body = await asked;
+      // The server makes the next page while this one is parsed.
+      const foretold = foretoldToken(body);
+      if (foretold !== null && !tokens.has(foretold)) asked = ask(foretold);
+      const { kind, metadata, items: objects } = fieldsOf(parseJson(body));
+      if (kind !== KINDS[resource] || !Array.isArray(objects)) throw notAList(`no ${KINDS[resource]}`);
+      const { resourceVersion, continue: next, remainingItemCount } = fieldsOf(metadata);
+      if (textOf(resourceVersion) === null) throw notAList("a list without a version");
+      if (version !== null && resourceVersion !== version) {
+        throw new KubernetesFault("the pages of the list are of different versions, so they prove nothing");
+      }
+      version = resourceVersion as string;
+      if (next !== undefined && typeof next !== "string") throw notAList("a list whose end is not told");
+      const token = textOf(next);
+      if (token === null && typeof remainingItemCount === "number" && remainingItemCount > 0) {
+        throw new KubernetesFault(`the list ends ${remainingItemCount} objects before its end`);
+      }
+      if (token !== null && tokens.has(token)) throw new KubernetesFault("the list comes round in a circle");
+      for (const object of objects) items.push(parse(fieldsOf(object)));
+      if (token === null) return { items, resourceVersion: version };
+      tokens.add(token);
+      if (token === foretold) continue;
+      await Promise.allSettled([asked]);
+      asked = ask(token);
     }
-    version = resourceVersion as string;
-    if (next !== undefined && typeof next !== "string") throw notAList("a list whose end is not told");
-    token = textOf(next);
-    if (token === null && typeof remainingItemCount === "number" && remainingItemCount > 0) {
-      throw new KubernetesFault(`the list ends ${remainingItemCount} objects before its end`);
-    }
-    if (token !== null && tokens.has(token)) throw new KubernetesFault("the list comes round in a circle");
-    if (token !== null) tokens.add(token);
-    for (const object of objects) items.push(parse(fieldsOf(object)));
-  } while (token !== null);
-  return { items, resourceVersion: version };
+  } finally {
+    // Nothing of it is left running, whatever was asked for in vain.
+    ended.abort();
+    await Promise.allSettled([asked]);
+  }
+}
+
+const HEAD_BYTES = 4_096;
+
+/** A server writes the token before the items. It is a guess until the page is parsed. */
+function foretoldToken(body: Uint8Array): string | null {
+  const [head] = new TextDecoder().decode(body.subarray(0, HEAD_BYTES)).split('"items"', 1);
+  return /"continue":"([^"\\]+)"/.exec(head!)?.[1] ?? null;
 }

@@ -39,8 +39,8 @@ const BODY_LIMIT_BYTES = 256 * 1024 * 1024;
 const ERROR_BODY_LIMIT_BYTES = 64 * 1024;
 
 export interface KubernetesTransport {
-  /** The whole JSON body of a GET that answered 200. A document that is cut off anywhere is no JSON (P1). */
-  getJson(path: string, asked: Question | null, signal: AbortSignal): Promise<unknown>;
+  /** The whole body of a GET that answered 200. */
+  getBody(path: string, asked: Question | null, signal: AbortSignal): Promise<Uint8Array>;
   /** A GET whose body goes on until the signal fires; resolves when the headers came and say 200. */
   openStream(path: string, asked: Question, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
 }
@@ -96,21 +96,11 @@ export function createKubernetesTransport(endpoint: KubernetesEndpoint): Kuberne
   }
 
   return {
-    async getJson(path, asked, signal) {
+    async getBody(path, asked, signal) {
       const response = await get(path, asked, signal);
-      const body = await readBody(response, BODY_LIMIT_BYTES).catch((error: unknown) => {
+      return await readBody(response, BODY_LIMIT_BYTES).catch((error: unknown) => {
         throw failure(error, signal, "reading the API server's answer");
       });
-      try {
-        // Fatal: a damaged byte in a name would otherwise make it another name, and its workspace absent.
-        return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
-      } catch (cause) {
-        const start = excerpt(new TextDecoder().decode(body.subarray(0, 4096)));
-        throw notAList(
-          start === "" ? "an empty body" : `what is not JSON, or not all of it: "${start}"`,
-          cause,
-        );
-      }
     },
 
     async openStream(path, asked, signal) {
@@ -119,6 +109,17 @@ export function createKubernetesTransport(endpoint: KubernetesEndpoint): Kuberne
       return response.body;
     },
   };
+}
+
+/** A document that is cut off anywhere is no JSON (P1). */
+export function parseJson(body: Uint8Array): unknown {
+  try {
+    // Fatal: a damaged byte in a name would otherwise make it another name, and its workspace absent.
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch (cause) {
+    const start = excerpt(new TextDecoder().decode(body.subarray(0, 4096)));
+    throw notAList(start === "" ? "an empty body" : `what is not JSON, or not all of it: "${start}"`, cause);
+  }
 }
 
 function currentToken({ token, tokenFile }: KubernetesEndpoint): string | null {

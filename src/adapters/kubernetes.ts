@@ -11,7 +11,12 @@ import { KubernetesFault } from "./kubernetes-fault.ts";
 import { type Fields, fieldsOf, listObjects, type Resource, textOf } from "./kubernetes-list.ts";
 import { queriesFor, workspaceOf } from "./kubernetes-names.ts";
 import { deathOf, identityIn, type ObjectIdentity, seePod, shortId } from "./kubernetes-pods.ts";
-import { createKubernetesTransport, identityOf, type KubernetesEndpoint } from "./kubernetes-transport.ts";
+import {
+  createKubernetesTransport,
+  identityOf,
+  type KubernetesEndpoint,
+  parseJson,
+} from "./kubernetes-transport.ts";
 
 export type { KubernetesEndpoint } from "./kubernetes-transport.ts";
 export { createKubernetesEvents, type KubernetesEventsOptions } from "./kubernetes-watch.ts";
@@ -98,7 +103,7 @@ export function createKubernetesEngine({ endpoint, pageItems }: KubernetesEngine
 
     info: (signal) =>
       named("ask the API server who it is", async () => {
-        const version = fieldsOf(await transport.getJson("/version", null, signal));
+        const version = fieldsOf(parseJson(await transport.getBody("/version", null, signal)));
         const serverVersion = textOf(version.gitVersion);
         if (serverVersion === null) throw new KubernetesFault("the API server doesn't tell its version");
         return {

@@ -107,6 +107,16 @@ describe("P1: a list that isn't one, or not all of it", () => {
     await expect(list()).rejects.toThrow("the pages of the list are of different versions");
   });
 
+  test("what only looks like the next page's token is none: the page that is asked for ahead is no page of the list", async () => {
+    const misleading = (page: Page) => {
+      const { metadata, items } = page;
+      return { ...page, metadata: { elsewhere: { continue: "wrong" }, ...metadata }, items };
+    };
+    fake.faults.set("list pods", edit(misleading));
+    const { containers } = await list();
+    expect([...containers.byWorkspace.keys()]).toEqual(["a", "b", "c"].map((id) => parseWorkspaceId(id)!));
+  });
+
   test("pages that come round in a circle", async () => {
     let first: unknown;
     const back = (page: Page) => {
