@@ -25,6 +25,7 @@ import {
 import { cycleStep } from "./bench/cycle.ts";
 import { eventStep } from "./bench/event.ts";
 import { guestStep } from "./bench/guest.ts";
+import { kubernetesStep } from "./bench/kubernetes.ts";
 import { manyStep } from "./bench/many.ts";
 import { surroundingsOf, writePage } from "./bench/page.ts";
 import { type Ratio, Results, SECTIONS, type Section } from "./bench/results.ts";
@@ -67,6 +68,7 @@ const ALL_STEPS = {
     ...[100, 1_000, 10_000, 100_000].map(manyStep),
     writesStep(1_000),
     guestStep(1_000),
+    ...[500, 5_000].map(kubernetesStep),
   ],
 } as const satisfies Record<string, readonly Step[]>;
 

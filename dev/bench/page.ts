@@ -23,6 +23,7 @@ const TITLES: Readonly<Record<Section, string>> = {
   many: "A hundred thousand workspaces",
   writes: "What it writes",
   guest: "What it costs the machine",
+  kubernetes: "A namespace of Kubernetes",
 };
 
 export interface Surroundings {

@@ -2,7 +2,7 @@
 // A figure that the product has an aim for stands among the ratios as well, though never as a gate.
 import { type Summary, summarise } from "./statistics.ts";
 
-export const SECTIONS = ["cycle", "event", "many", "writes", "guest"] as const;
+export const SECTIONS = ["cycle", "event", "many", "writes", "guest", "kubernetes"] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export interface Figure {
