@@ -62,9 +62,16 @@ export interface World {
 export interface WireOptions {
   /** How long a source that has answered waits for one that has not. */
   readonly sourcePatienceMs: number;
+  /** Instead of what the configuration names: a benchmark has hundreds of them in one process. */
+  readonly engine?: { readonly engine: Engine; readonly events: HintSource };
+  readonly archives?: S3Archives;
 }
 
-export async function wire(config: Config, log: Log, options: WireOptions): Promise<World> {
+export async function wire(
+  config: Config,
+  log: Log,
+  { sourcePatienceMs, ...given }: WireOptions,
+): Promise<World> {
   const { instance, prefix, listTimeoutMs, writeTimeoutMs } = config;
   const clock = systemClock;
   const random = Math.random;
@@ -80,7 +87,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
       transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(told) },
       fleet: config.fleet && { archivesConfigured: config.archives !== null },
     });
-  const archives = openArchives(config);
+  const archives = given.archives ?? openArchives(config);
   const redis = await openRedis(config);
   const wake = redis ?? createPostgresWake(database, config.wakeChannel);
 
@@ -112,7 +119,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     leadership: createLeadership(database, instance),
     wake,
     config: {
-      ...options,
+      sourcePatienceMs,
       prefix,
       listTimeoutMs,
       writeTimeoutMs,
@@ -134,7 +141,7 @@ export async function wire(config: Config, log: Log, options: WireOptions): Prom
     const isOne = config.engines.length === 1;
     const name = isOne ? instance : `${instance}/${host}`;
     const told = isOne ? log : withFields(log, { host });
-    const opened = openEngine(endpoint, prefix);
+    const opened = given.engine ?? openEngine(endpoint, prefix);
     const whole = wholeOf(opened.engine, isOne ? ownStore : storeOf(name, told), told);
     const cycle = host === null ? whole : fleet.host(whole, name, host);
     return { ...opened, host, instance: name, cycle, log: told };
