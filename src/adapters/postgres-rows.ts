@@ -68,7 +68,7 @@ const read = (where: Sql): Sql => sql`
 /** Rows come in the order of their ids, so many at a time: as one answer 100,000 of them would need half a gigabyte. */
 const PAGE_ROWS = 2_000;
 /** So many are taken as one answer, for that takes one pass: the stamps that are due in a look at 100,000 rows. */
-const FEW_ROWS = 5_000;
+export const FEW_ROWS = 5_000;
 export const page = (which: Sql, idType: string, after: string | null): Sql => {
   const isAfter = after === null ? sql`true` : sql`workspaces.id > ${after}::${verbatim(idType)}`;
   return sql`${which} and ${isAfter} order by workspaces.id limit ${PAGE_ROWS}`;
