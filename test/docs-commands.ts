@@ -127,6 +127,11 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string;
     see: "test/unit/bench-check.test.ts",
   },
   {
+    command: /^bun run bench:fleet --write$/,
+    why: "takes ten minutes; a quick one of few hosts is run",
+    see: "test/integration/bench-fleet.test.ts",
+  },
+  {
     command: /^docker build -f Containerfile -t observer --build-arg \S+( \S+)* \.$/,
     why: "needs an image of a registry; the Containerfile is built from one that is made here",
     see: "test/e2e/image-build.ts",
