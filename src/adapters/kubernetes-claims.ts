@@ -1,7 +1,7 @@
 /** A PersistentVolumeClaim, from Kubernetes' words to the domain's. It exists as long as the claim does. */
 import { storableText } from "../observer/names.ts";
 import type { VolumeSeen } from "../observer/ports.ts";
-import { type Fields, fieldsOf, textOf } from "./kubernetes-list.ts";
+import { type Fields, fieldsOf, textOf } from "./kubernetes-fields.ts";
 import { identityIn } from "./kubernetes-pods.ts";
 
 export function seeClaim(claim: Fields): VolumeSeen {

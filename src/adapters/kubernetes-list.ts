@@ -1,15 +1,8 @@
 /** Lists of the API, page by page at one resourceVersion. */
 import { KubernetesFault, notAList, type Question } from "./kubernetes-fault.ts";
-import { type KubernetesEndpoint, type KubernetesTransport, parseJson } from "./kubernetes-transport.ts";
-
-export type Fields = Readonly<Record<string, unknown>>;
-
-export const fieldsOf = (value: unknown): Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-export const textOf = (value: unknown): string | null =>
-  typeof value === "string" && value !== "" ? value : null;
-export const listOf = (value: unknown): readonly Fields[] =>
-  Array.isArray(value) ? value.map(fieldsOf) : [];
+import { type Fields, textOf } from "./kubernetes-fields.ts";
+import { foretoldToken, type KnownPages, type Page, readPage } from "./kubernetes-pages.ts";
+import type { KubernetesEndpoint, KubernetesTransport } from "./kubernetes-transport.ts";
 
 export type Resource = Question["resource"];
 const KINDS = { pods: "PodList", persistentvolumeclaims: "PersistentVolumeClaimList" } as const;
@@ -58,11 +51,16 @@ export async function listObjects<T>(
   query: ListQuery,
   parse: (object: Fields) => T,
   signal: AbortSignal,
+  known: KnownPages<T> | null = null,
 ): Promise<Listed<T>> {
   for (let tries = 0; ; tries++) {
     const pageItems = tries < PAGED_TRIES ? (query.pageItems ?? PAGE_ITEMS) : null;
     try {
-      return await listOnce(transport, endpoint, resource, query, pageItems, parse, signal);
+      const pages = known?.begin();
+      const read = (body: Uint8Array) => pages?.read(body, parse) ?? readPage(body, parse);
+      const listed = await listOnce(transport, endpoint, resource, query, pageItems, read, signal);
+      pages?.done();
+      return listed;
     } catch (error) {
       if (!(error instanceof KubernetesFault && error.isExpired) || pageItems === null) throw error;
     }
@@ -75,7 +73,7 @@ async function listOnce<T>(
   resource: Resource,
   { name, selector }: ListQuery,
   pageItems: number | null,
-  parse: (object: Fields) => T,
+  read: (body: Uint8Array) => Page<T>,
   signal: AbortSignal,
 ): Promise<Listed<T>> {
   const parameters = {
@@ -101,9 +99,9 @@ async function listOnce<T>(
       // The server makes the next page while this one is parsed.
       const foretold = foretoldToken(body);
       if (foretold !== null && !tokens.has(foretold)) asked = ask(foretold);
-      const { kind, metadata, items: objects } = fieldsOf(parseJson(body));
-      if (kind !== KINDS[resource] || !Array.isArray(objects)) throw notAList(`no ${KINDS[resource]}`);
-      const { resourceVersion, continue: next, remainingItemCount } = fieldsOf(metadata);
+      const { kind, metadata, items: shown } = read(body);
+      if (kind !== KINDS[resource] || shown === null) throw notAList(`no ${KINDS[resource]}`);
+      const { resourceVersion, continue: next, remainingItemCount } = metadata;
       if (textOf(resourceVersion) === null) throw notAList("a list without a version");
       if (version !== null && resourceVersion !== version) {
         throw new KubernetesFault("the pages of the list are of different versions, so they prove nothing");
@@ -115,7 +113,7 @@ async function listOnce<T>(
         throw new KubernetesFault(`the list ends ${remainingItemCount} objects before its end`);
       }
       if (token !== null && tokens.has(token)) throw new KubernetesFault("the list comes round in a circle");
-      for (const object of objects) items.push(parse(fieldsOf(object)));
+      for (const item of shown) items.push(item);
       if (token === null) return { items, resourceVersion: version };
       tokens.add(token);
       if (token === foretold) continue;
@@ -127,12 +125,4 @@ async function listOnce<T>(
     ended.abort();
     await Promise.allSettled([asked]);
   }
-}
-
-const HEAD_BYTES = 4_096;
-
-/** A server writes the token before the items. It is a guess until the page is parsed. */
-function foretoldToken(body: Uint8Array): string | null {
-  const [head] = new TextDecoder().decode(body.subarray(0, HEAD_BYTES)).split('"items"', 1);
-  return /"continue":"([^"\\]+)"/.exec(head!)?.[1] ?? null;
 }

@@ -7,7 +7,8 @@ import {
   volumeName,
   type WorkspaceId,
 } from "../observer/names.ts";
-import { type ListQuery, type Resource, textOf } from "./kubernetes-list.ts";
+import { textOf } from "./kubernetes-fields.ts";
+import type { ListQuery, Resource } from "./kubernetes-list.ts";
 import type { ObjectIdentity } from "./kubernetes-pods.ts";
 import type { KubernetesEndpoint } from "./kubernetes-transport.ts";
 

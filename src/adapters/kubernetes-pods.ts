@@ -9,7 +9,7 @@ import { reasonOf } from "../observer/conditions.ts";
 import { storableText } from "../observer/names.ts";
 import type { ContainerDeath, ContainerSeen } from "../observer/ports.ts";
 import { notAList } from "./kubernetes-fault.ts";
-import { type Fields, fieldsOf, listOf, textOf } from "./kubernetes-list.ts";
+import { type Fields, fieldsOf, listOf, textOf } from "./kubernetes-fields.ts";
 
 /** As much of an id as people use. */
 const ID_DIGITS = 12;

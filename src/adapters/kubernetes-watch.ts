@@ -14,15 +14,8 @@ import type { Clock, HintListener, HintSource, Subject } from "../observer/ports
 import { excerpt } from "./foreign-text.ts";
 import { seeClaim } from "./kubernetes-claims.ts";
 import { explainFailedConnection, KubernetesFault } from "./kubernetes-fault.ts";
-import {
-  type Fields,
-  fieldsOf,
-  listObjects,
-  pathOf,
-  type Resource,
-  selectorOf,
-  textOf,
-} from "./kubernetes-list.ts";
+import { type Fields, fieldsOf, textOf } from "./kubernetes-fields.ts";
+import { listObjects, pathOf, type Resource, selectorOf } from "./kubernetes-list.ts";
 import { workspaceOf } from "./kubernetes-names.ts";
 import { identityIn, seePod } from "./kubernetes-pods.ts";
 import { createKubernetesTransport, type KubernetesEndpoint } from "./kubernetes-transport.ts";

@@ -8,8 +8,10 @@ import { storableText, type WorkspaceId } from "../observer/names.ts";
 import type { ContainerSeen, Engine, Listing, Look, VolumeSeen } from "../observer/ports.ts";
 import { seeClaim } from "./kubernetes-claims.ts";
 import { KubernetesFault } from "./kubernetes-fault.ts";
-import { type Fields, fieldsOf, listObjects, type Resource, textOf } from "./kubernetes-list.ts";
+import { type Fields, fieldsOf, textOf } from "./kubernetes-fields.ts";
+import { listObjects, type Resource } from "./kubernetes-list.ts";
 import { queriesFor, workspaceOf } from "./kubernetes-names.ts";
+import { KnownPages } from "./kubernetes-pages.ts";
 import { deathOf, identityIn, type ObjectIdentity, seePod, shortId } from "./kubernetes-pods.ts";
 import {
   createKubernetesTransport,
@@ -43,6 +45,14 @@ export function createKubernetesEngine({ endpoint, pageItems }: KubernetesEngine
   /** Of the pods of the last whole listing, and of glances since: an end is asked about by the pod's id alone. */
   const podNames = new Map<string, string>();
 
+  /** Of whole lists, by what was asked. */
+  const pages = new Map<string, KnownPages<Claimant<unknown> | null>>();
+  function knownPages<Seen>(question: string): KnownPages<Claimant<Seen> | null> {
+    const known = pages.get(question) ?? new KnownPages();
+    pages.set(question, known);
+    return known as KnownPages<Claimant<Seen> | null>;
+  }
+
   /** What of a resource is there of these workspaces, or of all. */
   async function find<Seen>(
     resource: Resource,
@@ -57,9 +67,10 @@ export function createKubernetesEngine({ endpoint, pageItems }: KubernetesEngine
       const isWanted = workspace !== null && (only === undefined || only.has(workspace));
       return isWanted ? { identity, workspace, seen: see(object) } : null;
     };
-    const lists = await inParallel(queries, signal, (query, each) =>
-      listObjects(transport, endpoint, resource, { ...query, pageItems }, parse, each),
-    );
+    const lists = await inParallel(queries, signal, (query, each) => {
+      const known = only === undefined ? knownPages<Seen>(JSON.stringify([resource, prefix, query])) : null;
+      return listObjects(transport, endpoint, resource, { ...query, pageItems }, parse, each, known);
+    });
     return lists.flatMap(({ items }) => items.filter((item) => item !== null));
   }
 

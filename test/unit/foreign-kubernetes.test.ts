@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { seeClaim } from "../../src/adapters/kubernetes-claims.ts";
 import { KubernetesFault } from "../../src/adapters/kubernetes-fault.ts";
-import type { Fields } from "../../src/adapters/kubernetes-list.ts";
+import type { Fields } from "../../src/adapters/kubernetes-fields.ts";
 import { deathOf, seePod } from "../../src/adapters/kubernetes-pods.ts";
 import { composeContainer, composeVolume } from "../../src/observer/conditions.ts";
 import { parseWorkspaceId } from "../../src/observer/names.ts";
