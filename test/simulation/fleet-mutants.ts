@@ -38,6 +38,7 @@ export const fleetMutants: readonly Mutant[] = [
     name: "an outage of the database makes lost hosts",
     file: "fleet.ts",
     replace: [["isOld && nowMs - sinceMs >= lostAfterMs / 2", "isOld"]],
+    from: 60,
   },
   {
     name: "what stood still while nothing could be read counts",
@@ -46,6 +47,7 @@ export const fleetMutants: readonly Mutant[] = [
       ["this.#signs.clear();", ""],
       ["this.#lost.clear();", ""],
     ],
+    from: 180,
   },
   {
     name: "a lost host's rows become null",
@@ -78,11 +80,13 @@ export const fleetMutants: readonly Mutant[] = [
     name: "an older whole look forgets when a glance saw it appear",
     file: "appearances.ts",
     replace: [["&& look.order > notedBy", ""]],
+    from: 75,
   },
   {
     name: "what another host wrote is an earlier state of one's own",
     file: "compose-fleet.ts",
     replace: [["(hostOf(stored) ?? host) === host ? stored : undefined", "stored"]],
+    from: 65,
   },
   {
     name: "a lost host's word stands against one that is there",

@@ -15,7 +15,7 @@ export interface Mutant {
   readonly file?: string;
   /** Text → what stands there instead; the text occurs exactly once. */
   readonly replace?: readonly (readonly [string, string])[];
-  /** What only one seed in a thousand meets is looked for from here on, so that it doesn't take minutes. */
+  /** What only one seed in a hundred or a thousand meets is looked for from here on, so that it doesn't take minutes. */
   readonly from?: number;
 }
 
