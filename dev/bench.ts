@@ -35,7 +35,7 @@ import { startWorld, type World } from "./bench/world.ts";
 import { writesStep } from "./bench/writes.ts";
 import { ensureExecutable } from "./chaos/observer.ts";
 import { ensureServices } from "./install.ts";
-import { stopAllServices } from "./services/scope.ts";
+import { runProgram } from "./program.ts";
 
 const { values } = parseArgs({
   options: {
@@ -160,12 +160,4 @@ async function check(
   return losses.length === 0;
 }
 
-try {
-  process.exitCode = (await bench()) ? 0 : 1;
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await stopAllServices();
-}
-process.exit();
+await runProgram(bench);

@@ -17,7 +17,7 @@ import { describeOutcome, reportOf, summaryOf, writeReport } from "./chaos/repor
 import { type Outcome, runFault } from "./chaos/run.ts";
 import { startWorld, type World } from "./chaos/world.ts";
 import { ensureServices } from "./install.ts";
-import { stopAllServices } from "./services/scope.ts";
+import { runProgram } from "./program.ts";
 
 const { values } = parseArgs({
   options: {
@@ -55,12 +55,4 @@ async function chaos(): Promise<boolean> {
   return outcomes.every(({ violations }) => violations.length === 0);
 }
 
-try {
-  process.exitCode = (await chaos()) ? 0 : 1;
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await stopAllServices();
-}
-process.exit();
+await runProgram(chaos);

@@ -16,8 +16,8 @@ import { type Outcome, runFault } from "./chaos/run.ts";
 import { startWorld, type World } from "./chaos/world.ts";
 import { seededRandom } from "./fakes/random.ts";
 import { ensureServices } from "./install.ts";
+import { runProgram } from "./program.ts";
 import { runCommand } from "./services/process.ts";
-import { stopAllServices } from "./services/scope.ts";
 import { BOUNDS, type Figure, type Sample, samplerOf } from "./soak/samples.ts";
 import { type Trend, trendOf } from "./soak/trend.ts";
 
@@ -146,12 +146,4 @@ async function main(): Promise<boolean> {
   return report.violations === 0 && isSameProcess && trends.every(({ grows }) => !grows);
 }
 
-try {
-  process.exitCode = (await main()) ? 0 : 1;
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await stopAllServices();
-}
-process.exit();
+await runProgram(main);
