@@ -102,13 +102,19 @@ export async function runCycle(
   const listed = report.stage("list", () => settle(parts, plan.kind, listing, memory));
   // A host reads the rows of what it sees, and so has to have seen it.
   if (parts.unit?.kind === "host") await listed;
-  const [loaded] = await Promise.all([report.stage("load", () => loadRows(parts, plan, memory)), listed]);
+  const named = parts.engineSource?.completed ?? null;
+  const [loaded] = await Promise.all([
+    report.stage("load", () => loadRows(parts, plan, memory, named?.value)),
+    listed,
+  ]);
   if (loaded === null || plan.stop.aborted) return report.done();
   report.loaded();
   // They are over, and what they left has been read.
   memory.wake.settled(stamped.settledMark);
 
-  const engine = unchangedEngine(memory, takeComparable(parts.engineSource, now));
+  // Of a listing that came while they were read a host doesn't have the rows: the next cycle takes it in.
+  const isNamed = parts.unit?.kind !== "host" || parts.engineSource?.completed === named;
+  const engine = unchangedEngine(memory, isNamed ? takeComparable(parts.engineSource, now) : null);
   const archives = unchangedArchives(memory, takeComparable(parts.archiveSource, now));
   report.listed(engine, archives);
   const seen = {
@@ -169,7 +175,12 @@ const unchangedArchives = (
   archives && { ...archives, value: keepUnchanged(listed.archive, archives.value) };
 
 /** What changed since the last reading, and now and then all of it: the longer that takes, the less often. */
-async function loadRows(parts: CycleParts, plan: CyclePlan, { rows }: CycleMemory) {
+async function loadRows(
+  parts: CycleParts,
+  plan: CyclePlan,
+  { rows }: CycleMemory,
+  listing: EngineListing | undefined,
+) {
   const { clock, config, store } = parts;
   const since = rows.cursor(clock.monotonicMs());
   const reading = rows.begin(clock.monotonicMs());
@@ -187,7 +198,7 @@ async function loadRows(parts: CycleParts, plan: CyclePlan, { rows }: CycleMemor
           since,
           signal,
           { isKnown: (row) => rows.isKnown(row), onPage },
-          ownRows(parts, rows),
+          ownRows(parts, rows, listing),
         );
       },
       plan.stop,
@@ -203,10 +214,8 @@ async function loadRows(parts: CycleParts, plan: CyclePlan, { rows }: CycleMemor
   }
 }
 
-/** What is not taken in yet, and a listing of this look, name what a host sees. */
-function ownRows({ unit, engineSource }: CycleParts, rows: RowMirror): OwnRows | null {
+function ownRows({ unit }: CycleParts, rows: RowMirror, listing: EngineListing | undefined): OwnRows | null {
   if (unit?.kind !== "host") return null;
-  const listing = engineSource?.completed?.value;
   const seen = new Set([
     ...(listing?.containers.byWorkspace.keys() ?? []),
     ...(listing?.volumes.byWorkspace.keys() ?? []),

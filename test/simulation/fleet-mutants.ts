@@ -94,13 +94,14 @@ export const fleetMutants: readonly Mutant[] = [
     replace: [["holder === claim.host || isUnknown(stored) || wins", "holder === claim.host || wins"]],
   },
   {
-    name: "a host reads the rows of what it saw before, and not of what it sees",
-    file: "cycle.ts",
-    replace: [['if (parts.unit?.kind === "host") await listed;', ""]],
-  },
-  {
     name: "a host reads the rows that name it, and not those of what it sees",
     file: "cycle.ts",
     replace: [["seen: [...seen], known", "seen: [], known"]],
+  },
+  {
+    name: "a host takes a listing in that came while it read the rows of another",
+    file: "cycle.ts",
+    replace: [['parts.unit?.kind !== "host" || parts.engineSource?.completed === named', "true"]],
+    from: 1_150,
   },
 ];
