@@ -179,7 +179,7 @@ export class ReportBuilder {
   saveUnknown(composed: readonly ComposedRow[]) {
     const { rows, wake } = this.before;
     wake.unsettled();
-    rows.doubt(composed.map(({ write }) => write.id));
+    rows.mayHaveWritten(composed);
     if (composed.some(({ changes }) => changes.length > 0)) wake.owe();
   }
 

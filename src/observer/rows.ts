@@ -235,6 +235,15 @@ export class RowMirror {
     );
   }
 
+  /** The answer to a commit is missing: what was listed before what may be there now must not follow it (P3). */
+  mayHaveWritten(composed: readonly ComposedRow[]): void {
+    this.doubt(composed.map(({ write }) => write.id));
+    for (const { write, order } of composed) {
+      const known = this.#rows.get(write.id);
+      if (known !== undefined) known.engineOrder = Math.max(known.engineOrder, order ?? known.engineOrder);
+    }
+  }
+
   /** Whether it was written, or by whom, is not known: what is read next of them is taken as it is. */
   doubt(ids: Iterable<WorkspaceId>): void {
     for (const id of ids) {
