@@ -15,6 +15,7 @@ import { withFields } from "./log-fields.ts";
 import type { EngineListing } from "./observer/absence.ts";
 import type { CycleParts } from "./observer/cycle.ts";
 import { limits } from "./observer/limits.ts";
+import { Link } from "./observer/link.ts";
 import type { OutageFields } from "./observer/outage.ts";
 import {
   type Clock,
@@ -50,6 +51,8 @@ export interface World {
   readonly wake: WakePublisher;
   readonly channel: HintSource;
   readonly database: PostgresClient;
+  /** Of all units, for they write into one table. */
+  readonly transitions: Link;
   readonly archives: S3Archives | null;
   readonly redis: RedisHints | null;
   /** Looks at the schema, makes the Observer's own tables where it may. Throws UnworkableError. */
@@ -79,12 +82,13 @@ export async function wire(
   const connection = postgresOptions(config);
   const database = new PostgresClient(connection);
   const schema = { idType: "text", tellsChanges: false, hasStatusTable: false, hasTransitionsTable: false };
-  const storeOf = (name: string, told: Log) =>
+  const transitions = new Link("transitions", clock, log, "conditions are written all the same");
+  const storeOf = (name: string) =>
     createConditionsStore({
       client: database,
       instance: name,
       schema,
-      transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, onFault: transitionsFault(told) },
+      transitions: { clock, maxAgeMs: config.transitionsMaxAgeMs, link: transitions },
       fleet: config.fleet && { archivesConfigured: config.archives !== null },
     });
   const archives = given.archives ?? openArchives(config);
@@ -135,14 +139,14 @@ export async function wire(
     archivesIdentity: archivesIdentity(config),
   });
 
-  const ownStore = storeOf(instance, log);
+  const ownStore = storeOf(instance);
   const fleet = fleetParts(config, database);
   const units = config.engines.map(({ host, endpoint }): EngineUnit => {
     const isOne = config.engines.length === 1;
     const name = isOne ? instance : `${instance}/${host}`;
     const told = isOne ? log : withFields(log, { host });
     const opened = given.engine ?? openEngine(endpoint, prefix);
-    const whole = wholeOf(opened.engine, isOne ? ownStore : storeOf(name, told), told);
+    const whole = wholeOf(opened.engine, isOne ? ownStore : storeOf(name), told);
     const cycle = host === null ? whole : fleet.host(whole, name, host);
     return { ...opened, host, instance: name, cycle, log: told };
   });
@@ -156,6 +160,7 @@ export async function wire(
     clock,
     wake,
     database,
+    transitions,
     archives,
     redis,
     channel: redis ?? createPostgresHints({ connection, channel: config.hintChannel, clock, random }),
@@ -215,15 +220,6 @@ export function archivesIdentity({ archives, prefix }: Config): string | null {
   if (archives === null) return null;
   return `bucket ${archives.bucket} at ${archives.endpoint ?? `AWS ${archives.region}`}, prefix ${prefix}`;
 }
-
-const transitionsFault = (log: Log) => (cause: unknown, outage: OutageFields) => {
-  if (cause === null) log.info("transitions.up", "Transitions are kept again", { ...outage });
-  else
-    log.warn("transitions.down", "Transitions cannot be kept; conditions are written", {
-      error: cause,
-      ...outage,
-    });
-};
 
 /** Throws UnworkableError for what can never work, and logs what it goes on without. */
 function judgeSchema(findings: SchemaFindings, log: Log): SchemaFindings {

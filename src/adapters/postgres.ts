@@ -4,8 +4,8 @@
 import type { JsonObject } from "../observer/conditions.ts";
 import { type Instant, parseInstant } from "../observer/instant.ts";
 import { limits } from "../observer/limits.ts";
+import type { Link } from "../observer/link.ts";
 import type { WorkspaceId } from "../observer/names.ts";
-import { type Outage, type OutageFields, onFailure, outageFields } from "../observer/outage.ts";
 import type {
   Clock,
   ConditionsStore,
@@ -59,11 +59,8 @@ export interface PostgresStoreOptions {
 export interface TransitionsOptions {
   readonly maxAgeMs: number;
   readonly clock: Clock;
-  /**
-   * Told the cause when they can't be kept, as often as that is worth saying (outage.ts), and null when they can again.
-   * Conditions are written all the same.
-   */
-  readonly onFault: (cause: unknown, outage: OutageFields) => void;
+  /** Told with each save that had any whether they could be kept. Conditions are written all the same. */
+  readonly link: Pick<Link, "up" | "down">;
 }
 
 /** How often the oldest transitions are forgotten, and how many at once; what is left is due with the next report. */
@@ -75,24 +72,22 @@ export const SCOPE = "workspaces";
 
 export function createConditionsStore(options: PostgresStoreOptions): ConditionsStore {
   const { client, instance, schema, transitions, fleet = null } = options;
-  let outage: Outage | null = null;
   let forgetAtMs = Number.NEGATIVE_INFINITY;
 
   /** History is no reason to stop observing: what the database refuses with it is written without it. */
-  async function keepingTransitions(save: (keep: boolean) => Promise<SavedRow>): Promise<SavedRow> {
+  async function keepingTransitions(
+    news: number,
+    save: (keep: boolean) => Promise<SavedRow>,
+  ): Promise<SavedRow> {
     try {
       const saved = await save(true);
-      const over = outage;
-      outage = null;
-      if (over !== null) transitions.onFault(null, outageFields(over, transitions.clock.monotonicMs()));
+      // What wrote nothing proves nothing.
+      if (saved.leases > 0 && saved.missed.length < news) transitions.link.up();
       return saved;
     } catch (cause) {
       if (!(cause instanceof DatabaseFault && isAnswer(cause.cause))) throw cause;
       const saved = await save(false);
-      const nowMs = transitions.clock.monotonicMs();
-      const heard = onFailure(outage, nowMs);
-      outage = heard.outage;
-      if (heard.isWorthSaying) transitions.onFault(cause, outageFields(heard.outage, nowMs));
+      transitions.link.down(cause);
       return saved;
     }
   }
@@ -122,9 +117,9 @@ export function createConditionsStore(options: PostgresStoreOptions): Conditions
       const ask = client.writer("Cannot write conditions", signal);
       const write = (keep: boolean) =>
         saveConditions(ask, lease, limits.leaseMs, schema.idType, writes, keep, fleet);
-      const hasNews = writes.some((one) => one.transitions.length > 0);
+      const news = writes.filter((one) => one.transitions.length > 0).length;
       const saved =
-        hasNews && schema.hasTransitionsTable ? await keepingTransitions(write) : await write(false);
+        news > 0 && schema.hasTransitionsTable ? await keepingTransitions(news, write) : await write(false);
       return saved.leases === 0 ? { kind: "lease-lost" } : outcomeOf(writes, saved.missed);
     },
 

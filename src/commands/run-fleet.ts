@@ -24,6 +24,7 @@ export function openFleet(
   parts: UnitsParts,
 ): Units {
   const { instance, cadence } = config;
+  const { transitions } = world;
   const hosts = world.units.map(hostOf);
   const hintsFor = sharedHints(world.channel);
   /** The database is prepared once, for all. */
@@ -40,6 +41,7 @@ export function openFleet(
       ...unit,
       cadence,
       channel: hintsFor([host]),
+      transitions,
       prepare: index === 0 ? prepare : isPrepared,
       onReport,
       onProgress: parts.onProgress,
@@ -52,6 +54,7 @@ export function openFleet(
     cadence,
     cycle: table,
     channel: hintsFor(hosts),
+    transitions,
     events: silence,
     log: withFields(log, { unit: "table" }),
     prepare: isPrepared,

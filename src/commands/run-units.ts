@@ -32,6 +32,7 @@ export function openUnits(config: Config, world: World, log: Log, parts: UnitsPa
     ...unit,
     cadence,
     channel: world.channel,
+    transitions: world.transitions,
     prepare: world.prepare,
     onReport: parts.onReport(null),
     onProgress: parts.onProgress,

@@ -240,7 +240,7 @@ function linksText(status: JsonObject): string {
   const links = at(status, "links");
   if (!isJsonObject(links)) return "–";
   // The table's jsonb keeps no order.
-  return ["database", "channel", "events", "wake"]
+  return ["database", "channel", "events", "wake", "transitions"]
     .map((name) => {
       const link = links[name];
       const up = at(link, "up");

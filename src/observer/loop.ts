@@ -40,7 +40,14 @@ import {
   UnworkableError,
 } from "./ports.ts";
 import type { CycleReport, Stage } from "./report.ts";
-import type { LinkName, ObserverView, RowsView, Totals } from "./view.ts";
+import {
+  type LinkHealth,
+  type LinkName,
+  type ObserverView,
+  type RowsView,
+  type Totals,
+  UNTRIED,
+} from "./view.ts";
 
 export interface LoopParts {
   readonly instance: string;
@@ -50,6 +57,8 @@ export interface LoopParts {
   readonly channel: HintSource;
   /** The Engine's events. */
   readonly events: HintSource;
+  /** Whether history is kept, by all loops of the process; without it, none is. */
+  readonly transitions?: { readonly health: LinkHealth };
   readonly log: Log;
   /** Done once, before the first question for the lease; retried until it succeeds. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;
@@ -88,7 +97,7 @@ export class Loop {
     wakeUps: 0,
   };
   readonly #startedMs: number;
-  readonly #links: Readonly<Record<LinkName, Link>>;
+  readonly #links: Readonly<Record<Exclude<LinkName, "transitions">, Link>>;
   readonly #cycleLog: CycleLog;
   readonly #keeper: LeaseKeeper;
   readonly #glances: Glances;
@@ -385,10 +394,15 @@ export class Loop {
     this.#sleeper = null;
   }
 
-  /** Null: only who leads, or led when the database was last heard, keeps any. */
-  rows(): RowsView | null {
+  /** Or led when the database was last heard. */
+  get #leads(): boolean {
     const { role } = this.#keeper;
-    return role === "leader" || role === "disconnected" ? this.#memory.rows : null;
+    return role === "leader" || role === "disconnected";
+  }
+
+  /** Null: only who leads keeps any. */
+  rows(): RowsView | null {
+    return this.#leads ? this.#memory.rows : null;
   }
 
   view(): ObserverView {
@@ -414,7 +428,9 @@ export class Loop {
         database: this.#links.database.health,
         channel: this.#links.channel.health,
         events: this.#links.events.health,
-        wake: this.#links.wake.health,
+        // Who stands by tries neither, and so would never learn that they work again.
+        wake: this.#leads ? this.#links.wake.health : UNTRIED,
+        transitions: (this.#leads && this.parts.transitions?.health) || UNTRIED,
       },
       progressMs: this.#progressMs,
       lastCommitMs: this.#lastCommitMs,

@@ -20,7 +20,10 @@ export interface LinkHealth {
   readonly failures: number;
 }
 
-export type LinkName = "database" | "channel" | "events" | "wake";
+export const UNTRIED: LinkHealth = { up: null, sinceMs: 0, lastError: null, failures: 0 };
+
+/** `transitions`: whether what changes is kept in `observer_transitions`, beside the conditions. */
+export type LinkName = "database" | "channel" | "events" | "wake" | "transitions";
 
 export interface Totals {
   readonly looks: number;

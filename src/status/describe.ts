@@ -118,7 +118,7 @@ const describeSource = (source: SourceHealth, lastSuccessAgeMs: number | null): 
 
 const describeLink = (link: LinkHealth, sinceAgeMs: number | null): JsonObject => ({
   up: link.up,
-  since_ms: sinceAgeMs,
+  since_ms: link.up === null ? null : sinceAgeMs,
   last_error: link.lastError === null ? null : publicText(link.lastError),
   failures: link.failures,
 });

@@ -1,14 +1,15 @@
 /** One view of a process that has several units, as one of a fleet: one for each of its hosts, and the table's. */
 import { addMs, ageMs, formatInstant } from "../observer/instant.ts";
 import type { FleetReading } from "../observer/ports.ts";
-import type {
-  FleetView,
-  HostLine,
-  LinkHealth,
-  LinkName,
-  ObserverView,
-  PartView,
-  Role,
+import {
+  type FleetView,
+  type HostLine,
+  type LinkHealth,
+  type LinkName,
+  type ObserverView,
+  type PartView,
+  type Role,
+  UNTRIED,
 } from "../observer/view.ts";
 
 export interface FleetViews {
@@ -41,6 +42,7 @@ export function fleetViewOf(own: readonly HostView[], table: ObserverView, fleet
     links: {
       database: worst([...views, table], "database"),
       wake: worst([...views, table], "wake"),
+      transitions: worst([...views, table], "transitions"),
       channel: first.view.links.channel,
       events: isOne ? first.view.links.events : UNTRIED,
     },
@@ -86,13 +88,17 @@ function partsOfProcess(
       host,
       view: {
         ...view,
-        links: { database: UNTRIED, wake: UNTRIED, channel: UNTRIED, events: view.links.events },
+        links: {
+          database: UNTRIED,
+          wake: UNTRIED,
+          transitions: UNTRIED,
+          channel: UNTRIED,
+          events: view.links.events,
+        },
       },
     })),
   ];
 }
-
-const UNTRIED: LinkHealth = { up: null, sinceMs: 0, lastError: null, failures: 0 };
 
 /** One that is down, else one that is up. */
 function worst(views: readonly ObserverView[], name: LinkName): LinkHealth {

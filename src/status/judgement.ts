@@ -105,6 +105,10 @@ const LINK: Readonly<Record<Exclude<LinkName, "database">, readonly [what: strin
     "wake-ups cannot be published",
     "The table is right, but the controller hears of it late. Look at Redis, or at PostgreSQL's NOTIFY.",
   ],
+  transitions: [
+    "the history of changes cannot be kept",
+    "The table is right, but what changes meanwhile is missing in `observer_transitions` for good. Mend what the error names; the next change that is kept ends this.",
+  ],
 };
 
 /** What the table can be trusted in spite of. */

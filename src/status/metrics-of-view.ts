@@ -43,7 +43,7 @@ export const isOfProcess = (name: string): boolean =>
 export const isOfHosts = (name: string): boolean => name === "observer_is_leader";
 
 const KINDS = ["container", "volume", "archive"] as const satisfies readonly ResourceKind[];
-const LINKS = ["database", "channel", "events", "wake"] as const satisfies readonly LinkName[];
+const LINKS = ["database", "channel", "events", "wake", "transitions"] as const satisfies readonly LinkName[];
 const GIVEN_UP = ["doubted", "crowded", "unfinished"] as const satisfies readonly (keyof GivenUp)[];
 const SOURCES = ["engine", "archives"] as const satisfies readonly SourceName[];
 
@@ -134,11 +134,15 @@ export const viewMetrics: readonly ViewMetric[] = [
         leads(view) && successes + failures > 0 ? Number(consecutiveFailures === 0) : null,
       )(scrape),
   ),
-  gauge("observer_link_up", "1 up, 0 down; absent until it was first tried.", ["link"], ({ view }) =>
-    LINKS.map((link) => {
-      const { up } = view.links[link];
-      return [up === null ? null : Number(up), link] as const;
-    }),
+  gauge(
+    "observer_link_up",
+    "1 up, 0 down; absent until it was first tried; wake and transitions only while leading.",
+    ["link"],
+    ({ view }) =>
+      LINKS.map((link) => {
+        const { up } = view.links[link];
+        return [up === null ? null : Number(up), link] as const;
+      }),
   ),
   gauge(
     "observer_source_last_success_age_seconds",

@@ -2,9 +2,11 @@
 // the same, and it is said once; it is bounded by age, whatever the type of the ids.
 // Method: a real PostgreSQL whose observer_transitions is missing, locked, refused or full of old rows.
 import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/adapters/clock.ts";
 import { createOwnTables } from "../../src/adapters/postgres-own-tables.ts";
 import { verifySchema } from "../../src/adapters/postgres-verify.ts";
 import { instant } from "../../src/observer/instant.ts";
+import { Link } from "../../src/observer/link.ts";
 import type { Transition } from "../../src/observer/ports.ts";
 import { deadline } from "./engine-support.ts";
 import type { PostgresRoute } from "./store-postgres-locks.ts";
@@ -20,6 +22,12 @@ const stopped: Transition = {
   at: instant(1_795_464_000_000_000),
   details: { exit_code: 1 },
 };
+function linkWithLog() {
+  const said: string[] = [];
+  const say = (event: string) => said.push(event);
+  const log = { debug: say, info: say, warn: say, error: say };
+  return { link: new Link("transitions", systemClock, log, ""), said };
+}
 const news = (workspace: string, mark: number) => write(workspace, { set: { mark }, transitions: [stopped] });
 
 export function postgresTransitionsContract(name: string, { shared, open }: PostgresRoute): void {
@@ -53,8 +61,8 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
       async (_, breaking, mending, message) => {
         const world = await emptiedWorld(shared());
         const { beside, storeOn } = shared();
-        const told: unknown[] = [];
-        const store = storeOn(ALL, { onFault: (cause) => told.push(cause) });
+        const { link, said } = linkWithLog();
+        const store = storeOn(ALL, { link });
         await world.add({ id: "w" });
         const lease = await held(world.leadership("a"), deadline());
         const save = async (mark: number) => {
@@ -65,13 +73,22 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
         try {
           await save(1);
           await save(2);
-          expect(told).toEqual([expect.objectContaining({ message: expect.stringMatching(message) })]);
+          expect(said).toEqual(["transitions.down"]);
+          expect(link.health).toMatchObject({ up: false, lastError: expect.stringMatching(message) });
         } finally {
           await beside.unsafe(mending);
         }
+        const former = { ...lease, epoch: "1" };
+        expect(await store.save(former, [news("w", 3)], deadline())).toEqual({ kind: "lease-lost" });
+        expect(await store.save(lease, [news("nobody", 3)], deadline())).toMatchObject({
+          skipped: ["nobody"],
+        });
+        // Neither of them kept anything.
+        expect(link.health.up).toBe(false);
         await save(3);
         await save(4);
-        expect(told.slice(1)).toEqual([null]);
+        expect(said.slice(1)).toEqual(["transitions.up"]);
+        expect(link.health).toMatchObject({ up: true, lastError: null });
         expect(await world.transitions()).toHaveLength(2);
       },
     );
@@ -79,8 +96,8 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
     test(
       "a lock on the whole table delays a write by the lock time-out, and no longer",
       inWorld(async (world, database) => {
-        const told: unknown[] = [];
-        const store = database.storeOn(ALL, { onFault: (cause) => told.push(cause) });
+        const { link } = linkWithLog();
+        const store = database.storeOn(ALL, { link });
         await world.add({ id: "w" });
         const lease = await held(world.leadership("a"), deadline());
         const letGo = await holdOpen(
@@ -93,15 +110,15 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
           await letGo();
         }
         expect((await world.stored("w"))?.conditions).toMatchObject({ mark: 1 });
-        expect(told).toHaveLength(1);
+        expect(link.health.up).toBe(false);
       }),
     );
 
     test(
       "what is wrong with the rest fails as ever, and is not taken for the history's fault",
       inWorld(async (world, database) => {
-        const told: unknown[] = [];
-        const store = database.storeOn(ALL, { onFault: (cause) => told.push(cause) });
+        const { link } = linkWithLog();
+        const store = database.storeOn(ALL, { link });
         const lease = await held(world.leadership("a"), deadline());
         await database.beside`alter table workspaces rename to hidden`;
         try {
@@ -111,7 +128,7 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
         } finally {
           await database.beside`alter table hidden rename to workspaces`;
         }
-        expect(told).toEqual([]);
+        expect(link.health.up).toBeNull();
       }),
     );
 
@@ -134,9 +151,12 @@ export function postgresTransitionsContract(name: string, { shared, open }: Post
         await database.beside`drop table observer_transitions`;
         const without = await verifySchema(database.client, deadline());
         expect(without).toMatchObject({ problems: [], hasStatusTable: true, hasTransitionsTable: false });
-        const store = database.storeOn(without);
+        const { link } = linkWithLog();
+        const store = database.storeOn(without, { link });
         expect(await store.save(lease, [news(id, 2)], deadline())).toMatchObject({ kind: "saved" });
         await store.report({}, deadline());
+        // What is not there is no fault.
+        expect(link.health.up).toBeNull();
       } finally {
         await database.close();
       }

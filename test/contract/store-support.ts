@@ -137,8 +137,11 @@ export interface DatabaseSettings {
 export const keepTransitions: TransitionsOptions = {
   clock: systemClock,
   maxAgeMs: 3_600_000,
-  onFault: (cause) => {
-    throw new Error("transitions can't be kept", { cause });
+  link: {
+    up: () => {},
+    down: (cause) => {
+      throw new Error("transitions can't be kept", { cause });
+    },
   },
 };
 

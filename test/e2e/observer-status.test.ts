@@ -17,6 +17,7 @@ import { createPlatform, type Platform } from "./support-platform.ts";
 import { startOnTerminal } from "./support-terminal.ts";
 
 const world = useWorld({ docker: true, postgres: 18, keepObservers: true });
+const BROWSER = { authorization: `Bearer ${STATUS_TOKEN}`, accept: "text/html" };
 const CURSOR_AND_WRAP_BACK = "\u001b[?25h\u001b[?7h";
 
 let platform: Platform;
@@ -88,6 +89,42 @@ test("the table can be read and not written: what the instance on this machine s
     const { stdout } = await runCommand(["status"], settings);
     return stdout.includes("All is well");
   });
+});
+
+test("history that cannot be kept is a doubt, told everywhere and in the log; the table is right, and it mends itself", async () => {
+  const { engine } = world.docker;
+  const linkUp = async () => (await observer.status()).links.transitions?.up;
+  const shows = async () => ({
+    verdict: (await runCommand(["status"], settings)).stdout,
+    page: (await observer.get("/", BROWSER)).text,
+    metric: (await observer.get("/metrics")).text.match(/^observer_link_up{link="transitions"} (\d)$/m)?.[1],
+    ready: (await observer.get("/readyz")).status,
+  });
+  await engine.run({ name: "ws-s1", volume: "ws-s1-home" });
+  await waitFor("the first change to be kept", 20_000, async () => (await linkUp()) === true);
+  await platform.sql.unsafe(`revoke insert on observer_transitions from ${platform.role}`);
+  await engine.pause("ws-s1");
+  await platform.shows("paused", ["s1"], ({ container }) => container?.reason === "Paused");
+  expect((await observer.logged("transitions.down")).level).toBe("warn");
+  const doubt = "It works, but the history of changes cannot be kept";
+  await waitFor("its row", 20_000, async () => (await shows()).verdict.includes(doubt));
+  expect(await shows()).toEqual({
+    verdict: expect.stringMatching(/permission denied for table observer_transitions/),
+    page: expect.stringContaining(doubt),
+    metric: "0",
+    ready: 200,
+  });
+  await platform.sql.unsafe(`grant insert on observer_transitions to ${platform.role}`);
+  await engine.unpause("ws-s1");
+  await waitFor("the next change to be kept", 20_000, async () => (await linkUp()) === true);
+  await waitFor("its row", 20_000, async () => (await shows()).verdict.includes("All is well"));
+  expect(await shows()).toMatchObject({
+    page: expect.stringContaining("All well."),
+    metric: "1",
+    ready: 200,
+  });
+  expect(observer.log("transitions.down")).toHaveLength(1);
+  expect(observer.log("transitions.up")).toHaveLength(1);
 });
 
 test("what keeps it from asking is said: no token, nobody there, no URL", async () => {

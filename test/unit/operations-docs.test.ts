@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Glob } from "bun";
 
 const root = join(import.meta.dir, "../..");
-const links = ["database", "channel", "events", "wake"];
+const links = ["database", "channel", "events", "wake", "transitions"];
 
 function eventsInSource(): Map<string, string> {
   const events = new Map<string, string>();

@@ -18,7 +18,6 @@ import {
   health,
   leaderView,
   linkDown,
-  linkUp,
   nowMs,
   report,
   source,
@@ -90,9 +89,13 @@ describe("health", () => {
   });
 
   test("what all share is told once, though any of them noticed it", () => {
-    const links = { database: linkDown("refused"), channel: linkUp, events: linkUp, wake: linkUp };
+    const links = { ...leaderView().links, database: linkDown("refused"), transitions: linkDown("no room") };
     const view = processView({ links }, { links });
     expect(isReady(view, health).reasons).toEqual(["database: refused"]);
+    const { items } = judge(view, health);
+    expect(items.filter(({ detail }) => detail === "no room")).toMatchObject([
+      { what: "the history of changes cannot be kept" },
+    ]);
   });
 
   test("another Engine is accepted for the host that it is of", () => {
@@ -182,7 +185,9 @@ describe("metrics", () => {
     expect([value("observer_ready"), value("observer_live")]).toEqual([0, 1]);
     expect(value("observer_link_up", { link: "database" })).toBe(1);
     expect(value("observer_link_up", { link: "events", ...LABELLED })).toBe(1);
-    expect(value("observer_link_up", { link: "database", ...LABELLED })).toBeUndefined();
+    expect(value("observer_link_up", { link: "transitions" })).toBe(1);
+    for (const link of ["database", "transitions"])
+      expect(value("observer_link_up", { link, ...LABELLED })).toBeUndefined();
   });
 
   test("no series stands there twice, and no host but those of the settings", async () => {
@@ -212,7 +217,7 @@ test("The rows of several hosts are one list, in which what two of them keep sta
 });
 
 test("The page shows each Engine and its events, and what failed of any", async () => {
-  const events = { database: linkUp, channel: linkUp, events: linkDown("reset"), wake: linkUp };
+  const events = { ...leaderView().links, events: linkDown("reset") };
   const { browse } = pageOf({}, { view: processView({}, { ...failing, links: events }) });
   const { text } = await browse("/");
   const names = (await look(text, "th[scope=row]")).texts;

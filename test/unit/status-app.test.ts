@@ -12,7 +12,6 @@ import {
   holdingView,
   leaderView,
   linkDown,
-  linkUp,
   nowMs,
   staleArchivesView,
   standbyView,
@@ -110,10 +109,9 @@ describe("/status", () => {
   test("never shows a secret", async () => {
     const view = leaderView({
       links: {
+        ...leaderView().links,
         database: linkDown("postgres://observer:hunter2@db/app"),
         channel: linkDown("redis://:hunter2@cache/0"),
-        events: linkUp,
-        wake: linkUp,
       },
     });
     expect(JSON.stringify((await ask(view, "/status")).body)).not.toContain("hunter2");

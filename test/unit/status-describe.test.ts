@@ -32,7 +32,13 @@ describe("describeView()", () => {
       last_commit_age_ms: 1_200,
       cadence: { mode: "idle", next_in_ms: 8_750 },
       sources: { engine: describedSource, archives: describedSource },
-      links: { database: describedLink, channel: describedLink, events: describedLink, wake: describedLink },
+      links: {
+        database: describedLink,
+        channel: describedLink,
+        events: describedLink,
+        wake: describedLink,
+        transitions: describedLink,
+      },
       last_cycle: {
         kind: "look",
         stamp: "2026-11-23T20:02:34.123456Z",
@@ -106,7 +112,7 @@ describe("describeView()", () => {
         engine: { last_success_age_ms: null, last_success_stamp: null, last_duration_ms: null },
         archives: null,
       },
-      links: { wake: { up: null } },
+      links: { wake: { up: null, since_ms: null }, transitions: { up: null, since_ms: null } },
     });
   });
 
@@ -132,7 +138,7 @@ describe("describeView()", () => {
     const described = describeView(
       leaderView({
         sources: { engine: source({ lastError: nasty }), archives: source({ lastError: nasty }) },
-        links: { database: linkDown(nasty), channel: linkDown(nasty), events: linkUp, wake: linkUp },
+        links: { ...leaderView().links, database: linkDown(nasty), channel: linkDown(nasty) },
         lastCycle: report({
           failures: [
             { stage: "save", cause: new Error(nasty) },

@@ -6,7 +6,7 @@ import { instant } from "../../src/observer/instant.ts";
 import type { WorkspaceId } from "../../src/observer/names.ts";
 import type { CycleReport } from "../../src/observer/report.ts";
 import type { SourceHealth } from "../../src/observer/source.ts";
-import type { LinkHealth, ObserverView } from "../../src/observer/view.ts";
+import { type LinkHealth, type ObserverView, UNTRIED } from "../../src/observer/view.ts";
 import { ownWorld } from "../../src/observer/world.ts";
 
 export const build = { version: "1.2.3", commit: "abc1234" };
@@ -80,7 +80,7 @@ const view = (changes: Partial<ObserverView>): ObserverView => ({
   epoch: "17",
   cadence: { mode: "idle", nextInMs: 8_750 },
   sources: { engine: source(), archives: source() },
-  links: { database: linkUp, channel: linkUp, events: linkUp, wake: linkUp },
+  links: { database: linkUp, channel: linkUp, events: linkUp, wake: linkUp, transitions: linkUp },
   progressMs: nowMs - 1_200,
   lastCommitMs: nowMs - 1_200,
   lastCycle: report(),
@@ -151,7 +151,7 @@ export const standbyView = (changes: Partial<ObserverView> = {}): ObserverView =
       engine: source({ lastSuccessMs: null, lastSuccessStamp: null, lastDurationMs: null, successes: 0 }),
       archives: null,
     },
-    links: { database: linkUp, channel: linkUp, events: linkUp, wake: { ...linkUp, up: null } },
+    links: { database: linkUp, channel: linkUp, events: linkUp, wake: UNTRIED, transitions: UNTRIED },
     lastCommitMs: null,
     lastCycle: null,
     ...changes,
@@ -169,6 +169,7 @@ export const disconnectedView = (): ObserverView =>
       channel: linkUp,
       events: linkUp,
       wake: linkUp,
+      transitions: linkUp,
     },
   });
 

@@ -61,7 +61,9 @@ describe("statusLine()", () => {
   test("shows no credentials, no line breaks, and has an end", () => {
     expect(line(disconnectedView())).not.toContain("hunter2");
     const long = { ...linkUp, up: false, lastError: `a\nREADY=1\n${"x".repeat(10_000)}` };
-    const all = line(leaderView({ links: { database: long, channel: long, events: long, wake: long } }));
+    const all = line(
+      leaderView({ links: { database: long, channel: long, events: long, wake: long, transitions: long } }),
+    );
     expect(all).not.toContain("\n");
     expect(all.length).toBeLessThanOrEqual(1_000);
   });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Json } from "../../src/observer/conditions.ts";
 import { shown } from "../../src/status/wording.ts";
-import { leaderView, linkDown, linkUp } from "./status-fixtures.ts";
+import { leaderView, linkDown } from "./status-fixtures.ts";
 import { exited, look, pageOf, Rows, row, told } from "./status-page-fixtures.ts";
 
 const HOSTILE = [
@@ -48,10 +48,9 @@ describe("whatever it is made of", () => {
       orphans: { container: HOSTILE, volume: [], archive: [] },
       held: { container: HOSTILE, volume: [], archive: [] },
       links: {
-        database: linkUp,
+        ...leaderView().links,
         channel: linkDown(HOSTILE[0]!),
         events: linkDown(HOSTILE[5]!),
-        wake: linkUp,
       },
       deaths: HOSTILE.map((text) => ({ workspaceId: text, error: text, exitCode: 1, learntMs: 0 }) as never),
     });

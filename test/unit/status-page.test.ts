@@ -6,7 +6,6 @@ import {
   holdingView,
   leaderView,
   linkDown,
-  linkUp,
   nowMs,
   source,
   staleArchivesView,
@@ -55,10 +54,16 @@ describe("/", () => {
     [
       "a hint channel is down",
       leaderView({
-        links: { database: linkUp, channel: linkDown("no route"), events: linkUp, wake: linkUp },
+        links: { ...leaderView().links, channel: linkDown("no route") },
       }),
       "It works, but hints cannot be heard.",
       ["no route", "(7.5 s)"],
+    ],
+    [
+      "changes cannot be kept",
+      leaderView({ links: { ...leaderView().links, transitions: linkDown("53100 no space left") } }),
+      "It works, but the history of changes cannot be kept.",
+      ["53100 no space left", "(7.5 s)", "The table is right"],
     ],
     [
       "a listing failed once",

@@ -34,7 +34,7 @@ describe("statusLines()", () => {
     expect(text).toMatch(/^host-1 +leader +17 +1\.2\.3 +0\.5 s ago +idle, next look in 8\.8 s$/m);
     // Its age when it was written, and the age of that.
     expect(text).toMatch(/^engine +observed 1\.8 s ago, in 42 ms$/m);
-    expect(text).toMatch(/^links +database up, channel up, events up, wake up$/m);
+    expect(text).toMatch(/^links +database up, channel up, events up, wake up, transitions up$/m);
     expect(text).toMatch(/^last cycle +look, 61 ms: 100 workspaces, 3 changed, 1 skipped$/m);
     expect(statusLines(table(said())).at(-1)).toBe("All is well: host-1 leads, and everything is observed.");
   });

@@ -98,6 +98,7 @@ const LINKS = {
   channel: "Hint channel",
   events: "Engine events",
   wake: "Wake-ups",
+  transitions: "History",
 } as const;
 
 export function links(view: ObserverView): Html {

@@ -31,7 +31,7 @@ const view = (over: Partial<ObserverView> = {}): ObserverView => ({
   epoch: "1",
   cadence: { mode: "idle", nextInMs: 1_000 },
   sources: { engine: source, archives: null },
-  links: { database: link, channel: link, events: link, wake: link },
+  links: { database: link, channel: link, events: link, wake: link, transitions: link },
   progressMs: 99_000,
   lastCommitMs: 99_000,
   lastCycle: null,

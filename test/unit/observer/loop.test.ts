@@ -3,6 +3,7 @@
  * Method: the real loop on a world that answers at once, with a lease that the test moves about, on virtual time.
  */
 import { describe, expect, test } from "bun:test";
+import { Link } from "../../../src/observer/link.ts";
 import { Loop, type LoopParts } from "../../../src/observer/loop.ts";
 import {
   type HintListener,
@@ -168,6 +169,24 @@ describe("Loop", () => {
     world.timeline.advance(1_100);
     expect(loop.view().role).toBe("leader");
     expect(world.lookStartsMs).toHaveLength(1);
+  });
+
+  test("what only a leader tries is shown by a leader alone: nobody else would learn that it works again", () => {
+    const world = new LoopWorld();
+    const transitions = new Link("transitions", world.clock, world.log, "");
+    const up = () => {
+      const { wake, transitions } = loop.view().links;
+      return [wake.up, transitions.up];
+    };
+    const loop = world.start({ transitions });
+    expect(up()).toEqual([true, null]);
+    transitions.down(new Error("no room"));
+    expect(up()).toEqual([true, false]);
+    world.renew = async () => ({ kind: "standby", holder: "other", now: world.now() });
+    world.acquire = async () => ({ kind: "standby", holder: "other", now: world.now() });
+    world.timeline.advance(5_000);
+    expect(loop.view().role).toBe("standby");
+    expect(up()).toEqual([null, null]);
   });
 
   test("P8: who takes over wakes the WC once, though nothing is left to change", () => {
