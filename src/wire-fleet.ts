@@ -32,7 +32,7 @@ export function fleetParts({ fleet, instance, archives }: Config, database: Post
       archiveSource: null,
       archivesIdentity: null,
       countsArchives: archives !== null,
-      unit: { kind: "host", ownership: new HostOwnership(host, () => former.engine) },
+      unit: { kind: "host", ownership: new HostOwnership(host, () => former.engine), random: Math.random },
     }),
     table: (whole) => ({
       ...whole,

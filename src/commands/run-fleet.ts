@@ -40,6 +40,7 @@ export function openFleet(
     const loop = new Loop({
       ...unit,
       cadence,
+      random: Math.random,
       channel: hintsFor([host]),
       transitions,
       prepare: index === 0 ? prepare : isPrepared,
@@ -52,6 +53,7 @@ export function openFleet(
   const tableLoop = new Loop({
     instance,
     cadence,
+    random: Math.random,
     cycle: table,
     channel: hintsFor(hosts),
     transitions,

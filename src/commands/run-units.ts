@@ -31,6 +31,7 @@ export function openUnits(config: Config, world: World, log: Log, parts: UnitsPa
   const loop = new Loop({
     ...unit,
     cadence,
+    random: Math.random,
     channel: world.channel,
     transitions: world.transitions,
     prepare: world.prepare,

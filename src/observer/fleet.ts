@@ -11,7 +11,12 @@ import type { RowMirror } from "./rows.ts";
 
 /** Which unit of a fleet a cycle is. */
 export type FleetUnit =
-  | { readonly kind: "host"; readonly ownership: HostOwnership }
+  | {
+      readonly kind: "host";
+      readonly ownership: HostOwnership;
+      /** 0 ≤ n < 1, for the jitter. */
+      readonly random: () => number;
+    }
   | { readonly kind: "table"; readonly registry: FleetRegistry; readonly lostAfterMs: number };
 
 export interface TableSight {

@@ -13,6 +13,8 @@ export const limits = {
   sourcePatienceMs: 750,
   /** First pause after a source failed; doubled up to the idle interval. */
   sourceBackoffMs: 500,
+  /** The part of that pause, at most, that chance takes off. */
+  sourceJitter: 0.25,
   /** An Engine's listing shows what its event said no later than this, on any disk that is fit for it. */
   eventSettleMs: 500,
   /** Longest that a glance waits for the Engine. */
@@ -50,8 +52,13 @@ export const limits = {
   standbyReportMs: 10_000,
   /** A wake-up that takes longer is owed to the next cycle: a frozen channel must not slow the table. */
   wakeTimeoutMs: 1_000,
-  /** Pause after the database failed; the next cycle tries again. */
-  databaseRetryMs: 500,
+  /**
+   * First pause after the database failed, doubled up to the most, or to the idle interval where that is less. The part
+   * that chance takes off is large: all hosts of a fleet lose one database at once.
+   */
+  databaseBackoffMs: 500,
+  databaseBackoffMostMs: 4_000,
+  databaseJitter: 0.5,
   /** Orphans named in status and logs; the rest is counted. */
   orphansNamed: 100,
   /** Rows that a look in a fleet could not write, and that it names; with more it proves nothing to the others. */
@@ -66,6 +73,8 @@ export const limits = {
   completeShare: 100,
   /** The same of a fleet's host: to find the few rows that name it takes a pass over the rows of all hosts. */
   ownCompleteEveryMs: 600_000,
+  /** The part of it, at most, that chance takes off: hosts that started together must not go on passing together. */
+  ownCompleteJitter: 0.5,
   /** Rows in the first writing statement of a look, and in each further one. */
   rowsInFirstStatement: 250,
   rowsPerStatement: 1_000,

@@ -3,6 +3,7 @@
  *
  * A leader looks when its cadence says so. Anybody else asks for the lease once a second.
  */
+import { backoffMs } from "./backoff.ts";
 import { type CycleMemory, emptyMemory } from "./believe.ts";
 import {
   type Cadence,
@@ -60,6 +61,8 @@ export interface LoopParts {
   /** Whether history is kept, by all loops of the process; without it, none is. */
   readonly transitions?: { readonly health: LinkHealth };
   readonly log: Log;
+  /** 0 ≤ n < 1, for the jitter. */
+  readonly random: () => number;
   /** Done once, before the first question for the lease; retried until it succeeds. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;
   readonly onReport?: (report: CycleReport) => void;
@@ -81,6 +84,8 @@ export class Loop {
   #reporting = false;
   #reportedMs = Number.NEGATIVE_INFINITY;
   #sleeper: AbortController | null = null;
+  /** In a row; what the keeper of the lease meets beside the loop doesn't count. */
+  #databaseFailures = 0;
   readonly #ending = new AbortController();
   #totals: { -readonly [K in Exclude<keyof Totals, "takeovers">]: number } = {
     looks: 0,
@@ -177,6 +182,7 @@ export class Loop {
         const deadlineMs = limits.prepareStatements * config.writeTimeoutMs;
         await withDeadline(clock, deadlineMs, "Cannot prepare", this.parts.prepare, stop);
         prepared = true;
+        this.#databaseFailures = 0;
         this.#links.database.up();
       } catch (cause) {
         if (cause instanceof UnworkableError) throw cause;
@@ -184,7 +190,7 @@ export class Loop {
         this.#links.database.down(cause);
         this.#progressMs = clock.monotonicMs();
         this.parts.onProgress?.();
-        await this.#sleep(limits.databaseRetryMs, stop);
+        await this.#backOff(stop);
       }
     }
   }
@@ -198,6 +204,7 @@ export class Loop {
       this.#memory = emptyMemory(unit);
       this.#complete = null;
       this.#memory.wake.owe();
+      this.#databaseFailures = 0;
       engineSource?.forget();
       archiveSource?.forget();
       return;
@@ -265,9 +272,23 @@ export class Loop {
       // It may be another server by the next time, or have lost its last commits.
       this.#memory.rows.distrust();
       this.#memory.watch.interrupted();
-      await this.#sleep(limits.databaseRetryMs, stop);
+      await this.#backOff(stop);
       this.#cadence = onReconnect(this.#cadence);
-    } else if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
+      return;
+    }
+    this.#databaseFailures = 0;
+    if (report.leaseLost) await this.#sleep(limits.standbyPollMs, stop);
+  }
+
+  /** A hint, or a link that comes back, cuts it short. */
+  async #backOff(stop: AbortSignal): Promise<void> {
+    this.#databaseFailures += 1;
+    const backoff = {
+      firstMs: limits.databaseBackoffMs,
+      mostMs: Math.min(limits.databaseBackoffMostMs, this.parts.cadence.idleIntervalMs),
+      jitter: limits.databaseJitter,
+    };
+    await this.#sleep(backoffMs(backoff, this.#databaseFailures, this.parts.random), stop);
   }
 
   get #isProgressing(): boolean {

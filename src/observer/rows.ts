@@ -148,13 +148,19 @@ export class RowMirror {
     this.#readings.delete(reading);
   }
 
+  #completeEveryMs(): number {
+    const { unit } = this;
+    return unit?.kind === "host"
+      ? limits.ownCompleteEveryMs * (1 - limits.ownCompleteJitter * unit.random())
+      : limits.completeEveryMs;
+  }
+
   /** Takes a reading in. */
   merge({ all, rows, gone, cursor }: RowsRead, reading: Reading, nowMs: number): void {
     if (all !== null) {
       for (const id of this.#rows.keys()) if (!all.has(id)) this.#rows.delete(id);
       const tookMs = nowMs - reading.startedMs;
-      const everyMs = this.unit?.kind === "host" ? limits.ownCompleteEveryMs : limits.completeEveryMs;
-      this.#completeAtMs = nowMs + Math.max(everyMs, tookMs * limits.completeShare);
+      this.#completeAtMs = nowMs + Math.max(this.#completeEveryMs(), tookMs * limits.completeShare);
     }
     for (const id of gone) this.#rows.delete(id);
     this.mergeSome(rows, reading);

@@ -4,6 +4,7 @@
  * A listing keeps the stamp it was started with (P2), however late it completes. A slow source so never delays
  * the others: its answer is taken in by a later cycle, with its own stamp.
  */
+import { backoffMs } from "./backoff.ts";
 import { StoppedError, withDeadline } from "./deadline.ts";
 import type { Instant } from "./instant.ts";
 import { limits } from "./limits.ts";
@@ -185,12 +186,9 @@ export class Source<T> {
       consecutiveFailures: failures,
       failures: this.#health.failures + 1,
     };
-    const backoffMs = Math.min(
-      limits.sourceBackoffMs * 2 ** Math.min(failures - 1, 20),
-      this.options.maxBackoffMs,
-    );
-    // Up to a quarter less: many observers of one store must not come back in step.
-    this.#notBeforeMs = nowMs + backoffMs * (1 - 0.25 * this.options.random());
+    const { maxBackoffMs, random } = this.options;
+    const backoff = { firstMs: limits.sourceBackoffMs, mostMs: maxBackoffMs, jitter: limits.sourceJitter };
+    this.#notBeforeMs = nowMs + backoffMs(backoff, failures, random);
     this.#wanted = true;
     if (isWorthSaying) this.options.onTransition(this.name, cause, outageFields(outage, nowMs));
   }

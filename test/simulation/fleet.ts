@@ -282,6 +282,8 @@ class FleetSimulation {
     this.timeline.after(forMs, () => {
       if (this.database.down !== null) this.checks.awayMs = this.timeline.nowMs;
       this.database.down = null;
+      // Somebody is back before the others, whose pause goes on.
+      this.#one()?.channel.hint();
     });
   }
 
@@ -498,6 +500,7 @@ class Member implements Caller {
         channel: hintsFor([host.name]),
         events: this.events,
         log,
+        random: () => 0,
         prepare: async () => {},
         describe: (view) => ({ fleet: hostSign(view, host.name) }),
         cycle: {
@@ -510,7 +513,7 @@ class Member implements Caller {
           ),
           archiveSource: null,
           countsArchives: true,
-          unit: { kind: "host", ownership: new HostOwnership(host.name) },
+          unit: { kind: "host", ownership: new HostOwnership(host.name), random: () => 0 },
         },
       }),
       new domain.Loop({
@@ -519,6 +522,7 @@ class Member implements Caller {
         channel: hintsFor([host.name]),
         events: silence,
         log,
+        random: () => 0,
         prepare: async () => {},
         describe: null,
         cycle: {

@@ -72,6 +72,7 @@ export class ObserverProcess implements Caller {
       channel: this.channel,
       events: this.events,
       log,
+      random: () => 0,
       prepare: async () => {},
       describe: (view) => ({ role: view.role }),
       cycle: {

@@ -152,6 +152,7 @@ describe("WATCHDOG", () => {
       channel: silent,
       events: silent,
       log: silentLog,
+      random: () => 0,
       prepare: async () => {},
       describe: () => ({}),
       onProgress: () => supervisor.onProgress(),

@@ -320,7 +320,7 @@ describe("the table's unit", () => {
 });
 
 test("where others write as well, a reading beside another doesn't put back what was before", () => {
-  const mirror = new RowMirror({ kind: "host", ownership: new HostOwnership("vm-1") });
+  const mirror = new RowMirror({ kind: "host", ownership: new HostOwnership("vm-1"), random: () => 0 });
   const [before, after] = [row("a", { container: other() }), row("a", { container: null })];
   const one = mirror.begin(0);
   mirror.merge({ all: new Set([id("a")]), rows: [before], gone: [], cursor: null }, one, 0);

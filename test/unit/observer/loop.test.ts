@@ -58,6 +58,7 @@ class LoopWorld extends CycleWorld {
       channel: this.channel,
       events: this.events,
       log: this.log,
+      random: () => 0,
       prepare: async () => {},
       describe: () => ({}),
       cycle: {
@@ -217,20 +218,34 @@ describe("Loop", () => {
     expect(world.calls).toContain("renew");
   });
 
-  test("a failed database is tried again soon, and said once", () => {
+  test("a failed database is tried again soon, then more and more seldom, and said once", () => {
     const world = new LoopWorld();
-    const loop = world.start();
+    const loop = world.start({ random: () => 0.5 });
     untilIdle(world);
     const { load } = world;
-    world.load = () => Promise.reject(new Error("refused"));
+    const triedMs: number[] = [];
+    world.load = () => {
+      triedMs.push(world.timeline.nowMs);
+      return Promise.reject(new Error("refused"));
+    };
+    const pausesMs = () => triedMs.slice(1).map((atMs, at) => atMs - triedMs[at]!);
     world.channel.listener!.onHint();
-    world.timeline.advance(5_000);
+    world.timeline.advance(10_000);
+    expect(pausesMs()).toEqual([375, 750, 1_500, 3_000, 3_000]);
     expect(world.events_("database.down")).toBe(1);
     expect(loop.view().links.database.up).toBe(false);
     world.load = load;
-    world.timeline.advance(1_500);
+    world.timeline.advance(3_000);
     expect(loop.view().links.database.up).toBe(true);
     expect(world.events_("database.up")).toBe(1);
+    triedMs.length = 0;
+    world.load = () => {
+      triedMs.push(world.timeline.nowMs);
+      return Promise.reject(new Error("refused once more"));
+    };
+    world.channel.listener!.onHint();
+    world.timeline.advance(1_500);
+    expect(pausesMs().slice(0, 2)).toEqual([375, 750]);
   });
 
   test("is not the leader any more in its own eyes once the lease may have expired", () => {

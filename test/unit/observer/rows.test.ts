@@ -6,6 +6,7 @@ import type { ComposedRow } from "../../../src/observer/compose.ts";
 import type { JsonObject } from "../../../src/observer/conditions.ts";
 import { limits } from "../../../src/observer/limits.ts";
 import { keepUnchanged } from "../../../src/observer/listing.ts";
+import { HostOwnership } from "../../../src/observer/ownership.ts";
 import type { RowsCursor, RowsRead, WorkspaceRow } from "../../../src/observer/ports.ts";
 import { RowMirror } from "../../../src/observer/rows.ts";
 import { isSettled, settle } from "../../../src/observer/settled.ts";
@@ -99,6 +100,22 @@ describe("RowMirror", () => {
       mirror.end(reading);
       expect(conditionsOf(mirror, "a")).toEqual({});
       expect(mirror.cursor(0)).toBe(all === null ? before : null);
+    }
+  });
+
+  test("hosts that read all of theirs together read it again apart from one another", () => {
+    for (const [random, share] of [
+      [0, 1],
+      [0.5, 1 - limits.ownCompleteJitter / 2],
+    ] as const) {
+      const mirror = new RowMirror({
+        kind: "host",
+        ownership: new HostOwnership("vm-1"),
+        random: () => random,
+      });
+      read(mirror, whole(row("a")));
+      expect(mirror.cursor(limits.ownCompleteEveryMs * share - 1)).not.toBeNull();
+      expect(mirror.cursor(limits.ownCompleteEveryMs * share)).toBeNull();
     }
   });
 
