@@ -86,7 +86,7 @@ async function bench(): Promise<void> {
     Bun.gc(true);
     const megabytes = (process.memoryUsage().rss - emptyBytes) / 2 ** 20;
     say("the steady state is measured");
-    const changesMs = await measureChanges(fleet, changes);
+    const measured = await measureChanges(fleet, changes);
     say(`${changes} changes are measured`);
     const herd = await measureHerd(fleet, server, Math.ceil(size.hosts * HERD_SHARE));
     say(`${herd.hosts} hosts have restarted`);
@@ -100,7 +100,7 @@ async function bench(): Promise<void> {
       firstMs,
       steady,
       megabytes,
-      changesMs,
+      changes: measured,
       herd,
       takeover,
       pooled,

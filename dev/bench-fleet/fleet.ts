@@ -30,8 +30,10 @@ export interface Size {
 
 export interface Fleet {
   readonly sql: postgres.Sql;
-  /** All but the first, which is in a thread of its own and leads the table's unit until it is stopped. */
+  /** In one thread; the first of all, which leads the table's unit until it is stopped, and the timed one have their own. */
   readonly hosts: readonly Host[];
+  /** The one whose workspaces change. */
+  readonly timed: RemoteHost;
   /** Some at a time, as an installation is rolled out; afterwards all rows say what is. */
   start(): Promise<void>;
   restartThrough(port: number): Promise<void>;
@@ -69,27 +71,31 @@ export async function createFleet(
     await sql`insert into workspaces (id) select unnest(${ids.slice(start, start + 10_000)}::text[])`;
   await sql.unsafe("vacuum analyze workspaces");
   const archives = archivesOf(ids);
-  const urlThrough = (port: number, host: string) =>
-    `${server.url(DATABASE, ROLE).replace(`:${server.port}/`, `:${port}/`)}?application_name=${host}`;
-  const settingsOf = (name: string): Settings => ({
-    DATABASE_URL: urlThrough(server.port, name),
+  const urlThrough = (port: number) => server.url(DATABASE, ROLE).replace(`:${server.port}/`, `:${port}/`);
+  const hostSettings: Settings = {
+    DATABASE_URL: urlThrough(server.port),
     ...(redis === null ? {} : { REDIS_URL: redis.url }),
     ...settings,
+  };
+  const nameOf = (at: number) => `vm-${at + 1}`;
+  const remote = (at: number) =>
+    new RemoteHost(nameOf(at), {
+      workspaces: ids.length,
+      from: at * rows,
+      rows,
+      settings: hostSettings,
+    });
+  const first = remote(0);
+  const timed = remote(1);
+  const others = Array.from({ length: hosts - 2 }, (_, index) => {
+    const at = index + 2;
+    return new Host(nameOf(at), ids.slice(at * rows, (at + 1) * rows), archives, hostSettings);
   });
-  const [firstName = "", ...names] = Array.from({ length: hosts }, (_, at) => `vm-${at + 1}`);
-  const first = new RemoteHost(firstName, {
-    workspaces: ids.length,
-    rows,
-    settings: settingsOf(firstName),
-  });
-  const others = names.map(
-    (name, at) => new Host(name, ids.slice((at + 1) * rows, (at + 2) * rows), archives, settingsOf(name)),
-  );
-  const all: readonly AnyHost[] = [first, ...others];
-  const startAll = async (settingsFor: (host: AnyHost) => Settings) => {
-    await startWhole(first, settingsFor(first));
+  const all: readonly AnyHost[] = [first, timed, ...others];
+  const startAll = async (more: Settings) => {
+    await startWhole(first, more);
     await waitFor("the first host to lead", 60_000, () => first.isTableLeader, 20);
-    await inParallel(others, AT_ONCE, (host) => startWhole(host, settingsFor(host)));
+    await inParallel([timed, ...others], AT_ONCE, (host) => startWhole(host, more));
     await settled();
   };
   const tableLeader = () => all.find(({ isTableLeader }) => isTableLeader) ?? null;
@@ -109,17 +115,19 @@ export async function createFleet(
   return {
     sql,
     hosts: others,
+    timed,
     tableLeader,
     settled,
     faults: () => all.reduce((sum, host) => sum + host.faults, 0),
-    start: () => startAll(() => ({})),
+    start: () => startAll({}),
     async restartThrough(port) {
       await inParallel(all, all.length, (host) => host.stop());
-      await startAll(({ name }) => ({ DATABASE_URL: urlThrough(port, name) }));
+      await startAll({ DATABASE_URL: urlThrough(port) });
     },
     async stop() {
       await inParallel(all, all.length, (host) => host.stop());
       first.end();
+      timed.end();
       await sql.end({ timeout: 1 });
     },
   };

@@ -58,7 +58,7 @@ export class Host {
     this.#volumes = new Map(ids.map((id) => [id as WorkspaceId, { name: volumeName(id), driver: "local" }]));
   }
 
-  /** A new process of this host, as far as the database can tell. */
+  /** A new process of this host, as far as the database can tell: its connections bear its name, not the host's. */
   async start(more: Settings = {}): Promise<void> {
     const instance = `${this.name}-${Math.random().toString(36).slice(2, 8)}`;
     const env = {
@@ -69,6 +69,7 @@ export class Host {
       AWS_REGION: "us-east-1",
       ...this.settings,
       ...more,
+      PGAPPNAME: instance,
     };
     const config = loadConfig(env, () => "", { hostname: this.name, pid: 1, user: "observer" });
     const log: Log = { ...SILENT, warn: this.#note, error: this.#note };

@@ -1,4 +1,5 @@
 // What is measured of a fleet: nothing happens; one workspace changes; many hosts restart at once; the table's leader goes.
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { seededRandom } from "../fakes/random.ts";
 import { inParallel } from "../services/engine.ts";
 import type { Postgres } from "../services/postgres.ts";
@@ -19,16 +20,25 @@ export async function measureSteady(fleet: Fleet, server: Postgres, seconds: num
   return { ...(await read()), connections: await connectionsOf(fleet.sql, ROLE) };
 }
 
-/** One change after the other, each on some host while all others idle. Milliseconds to the commit. */
-export async function measureChanges(fleet: Fleet, count: number): Promise<number[]> {
+export interface Changes {
+  /** To the commit. */
+  readonly tookMs: readonly number[];
+  /** How late the thread of the hosts that idle was meanwhile. */
+  readonly lateMs: { readonly p99: number; readonly most: number };
+}
+
+/** One change after the other on one host while all others idle. */
+export async function measureChanges(fleet: Fleet, count: number): Promise<Changes> {
   const random = seededRandom(1);
   const tookMs: number[] = [];
+  const lag = monitorEventLoopDelay({ resolution: 5 });
+  lag.enable();
   for (let number = 0; number < count; number++) {
     await Bun.sleep(50 + random() * 150);
-    const host = fleet.hosts[Math.floor(random() * fleet.hosts.length)]!;
-    tookMs.push(await changeToCommit(fleet.sql, host, random));
+    tookMs.push(await changeToCommit(fleet.sql, fleet.timed, random));
   }
-  return tookMs;
+  lag.disable();
+  return { tookMs, lateMs: { p99: lag.percentile(99) / 1e6, most: lag.max / 1e6 } };
 }
 
 export interface Herd extends Metered {
@@ -43,7 +53,6 @@ export interface Herd extends Metered {
 export async function measureHerd(fleet: Fleet, server: Postgres, count: number): Promise<Herd> {
   const leader = fleet.tableLeader();
   const herd = fleet.hosts.filter((host) => host !== leader).slice(0, count);
-  const others = fleet.hosts.filter((host) => !herd.includes(host));
   await inParallel(herd, count, (host) => host.stop());
   const random = seededRandom(2);
   const changesMs: number[] = [];
@@ -54,8 +63,7 @@ export async function measureHerd(fleet: Fleet, server: Postgres, count: number)
   let isOver = false;
   const changing = (async () => {
     while (!isOver || changesMs.length < 3) {
-      const host = others[Math.floor(random() * others.length)]!;
-      changesMs.push(await changeToCommit(fleet.sql, host, random));
+      changesMs.push(await changeToCommit(fleet.sql, fleet.timed, random));
       await Bun.sleep(20);
     }
   })();
@@ -94,7 +102,7 @@ export async function measureTakeover(fleet: Fleet): Promise<Takeover> {
 export interface Pooled {
   readonly poolSize: number;
   readonly connections: Connections;
-  readonly changesMs: readonly number[];
+  readonly changes: Changes;
 }
 
 /** All hosts restart, and reach the server through a PgBouncer in transaction mode. */
@@ -105,6 +113,6 @@ export async function measurePooled(
 ): Promise<Pooled> {
   await fleet.restartThrough(pooler.port);
   const connections = watchConnections(fleet.sql, ROLE);
-  const changesMs = await measureChanges(fleet, changes);
-  return { poolSize: pooler.poolSize, connections: await connections.stop(), changesMs };
+  const measured = await measureChanges(fleet, changes);
+  return { poolSize: pooler.poolSize, connections: await connections.stop(), changes: measured };
 }

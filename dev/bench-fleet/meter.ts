@@ -105,27 +105,27 @@ function serverCpuSeconds(pid: number): number {
 
 export interface Connections {
   readonly all: number;
-  readonly mostOfOneHost: number;
+  readonly mostOfOneProcess: number;
 }
 
-/** Of the role `user`; each host has its name as its `application_name`. */
+/** Of the role `user`; each process of a host has an `application_name` of its own. */
 export async function connectionsOf(sql: postgres.Sql, user: string): Promise<Connections> {
   const rows = await sql<{ count: number }[]>`
     select count(*)::int as count from pg_stat_activity where usename = ${user} group by application_name`;
   const counts = rows.map(({ count }) => count);
-  return { all: counts.reduce((sum, count) => sum + count, 0), mostOfOneHost: Math.max(0, ...counts) };
+  return { all: counts.reduce((sum, count) => sum + count, 0), mostOfOneProcess: Math.max(0, ...counts) };
 }
 
 /** The most connections there were until it is stopped. */
 export function watchConnections(sql: postgres.Sql, user: string): { stop(): Promise<Connections> } {
-  let most: Connections = { all: 0, mostOfOneHost: 0 };
+  let most: Connections = { all: 0, mostOfOneProcess: 0 };
   let isOver = false;
   const watching = (async () => {
     while (!isOver) {
       const now = await connectionsOf(sql, user);
       most = {
         all: Math.max(most.all, now.all),
-        mostOfOneHost: Math.max(most.mostOfOneHost, now.mostOfOneHost),
+        mostOfOneProcess: Math.max(most.mostOfOneProcess, now.mostOfOneProcess),
       };
       await Bun.sleep(100);
     }

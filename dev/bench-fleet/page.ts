@@ -4,7 +4,7 @@ import { shown } from "../bench/results.ts";
 import { quantile } from "../bench/statistics.ts";
 import { aligned } from "../bench/tables.ts";
 import type { Size } from "./fleet.ts";
-import type { Herd, Pooled, Steady, Takeover } from "./measure.ts";
+import type { Changes, Herd, Pooled, Steady, Takeover } from "./measure.ts";
 
 const PAGE = join(import.meta.dir, "../../docs/scaling.md");
 const [OPEN, CLOSE] = ["<!-- fleet -->", "<!-- /fleet -->"];
@@ -17,7 +17,7 @@ export interface Found {
   readonly steady: Steady;
   /** Of the process in which all hosts are. */
   readonly megabytes: number;
-  readonly changesMs: readonly number[];
+  readonly changes: Changes;
   readonly herd: Herd;
   readonly takeover: Takeover;
   readonly pooled: Pooled;
@@ -32,7 +32,7 @@ export interface Line {
 }
 
 export function linesOf(found: Found): Line[] {
-  const { size, steady, changesMs, herd, takeover, pooled } = found;
+  const { size, steady, changes, herd, takeover, pooled } = found;
   const per = (count: number) => shown(count / steady.seconds);
   const percent = (seconds: number, of: number) => `${shown((100 * seconds) / of)} %`;
   const lines: Line[] = [];
@@ -59,15 +59,19 @@ export function linesOf(found: Found): Line[] {
     "memory, all hosts in one process",
     `${shown(found.megabytes)} MB, ${shown(found.megabytes / size.hosts)} MB a host`,
   );
-  add("connections of a host", `${steady.connections.mostOfOneHost}`, "≤ 2");
-  addChanges("a workspace changes: event → commit", changesMs, 100);
+  add("connections of a host", `${steady.connections.mostOfOneProcess}`, "≤ 2");
+  addChanges("a workspace changes: event → commit", changes.tookMs, 100);
+  add(
+    "the thread of the other hosts is late meanwhile",
+    `p99 ${shown(changes.lateMs.p99)} ms, at most ${shown(changes.lateMs.most)} ms`,
+  );
   add(
     `${herd.hosts} hosts restart at once: until all have committed all they see`,
     `${shown(herd.completeMs / 1_000)} s`,
   );
   add("transactions meanwhile", shown(herd.transactions));
   add("CPU of PostgreSQL meanwhile", `${shown(herd.serverCpuSeconds)} s`);
-  add("connections of a host, at most", `${herd.connections.mostOfOneHost}`, "≤ 2");
+  add("connections of a host's process, at most", `${herd.connections.mostOfOneProcess}`, "≤ 2");
   addChanges("a workspace of another host changes meanwhile: event → commit", herd.changesMs, null);
   add("the table's leader stops: until another one leads", `${shown(takeover.leadsMs / 1_000)} s`);
   add("until that one has looked at the whole table", `${shown(takeover.completeMs / 1_000)} s`);
@@ -75,7 +79,7 @@ export function linesOf(found: Found): Line[] {
     `through PgBouncer (transaction mode, at most ${pooled.poolSize}): connections to the server`,
     `${pooled.connections.all}`,
   );
-  addChanges("a workspace changes: event → commit", pooled.changesMs, 100);
+  addChanges("a workspace changes: event → commit", pooled.changes.tookMs, 100);
   add("warnings and errors logged", `${found.faults}`);
   return lines;
 }
