@@ -93,6 +93,8 @@ async function startDockerd(scope: Scope, options: DockerOptions, engine: Engine
   return await startDaemon(scope, {
     name: "dockerd",
     command: [...controlGroupPrefix(), ...dockerd],
+    // Of a containerd that doesn't answer, since a test froze it, dockerd asks for its stacks: it writes them there.
+    env: { TMPDIR: scope.folder },
     readyDeadlineMs: 60_000,
     ready: () => engine.ping(),
   });

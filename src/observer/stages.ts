@@ -179,7 +179,13 @@ export async function writeRows(
     return turns.take(async () => {
       // A save of somebody else may still come: nobody knows what to compare with.
       if (wake.isUnsettled) report.isBarred = true;
-      else await saveRows(parts, plan, composeRows(some, context(), seenOf, memory.rivals, left), report);
+      else
+        await saveRows(
+          parts,
+          plan,
+          composeRows(some, context(), seenOf, memory.rivals, report, left),
+          report,
+        );
     });
   }
 }
@@ -214,6 +220,7 @@ function* composeRows(
   context: ComposeContext,
   seenOf: SeenOf,
   rivals: CycleMemory["rivals"],
+  report: Pick<ReportBuilder, "leftOut">,
   left?: MirroredRow[],
 ): Generator<readonly ComposedRow[]> {
   // A small one first: of a whole table that is written for the first time something is there soon.
@@ -225,6 +232,8 @@ function* composeRows(
     // P3: what was listed before what the row holds is older, even where the database's clock went back in between.
     const isOvertaken = (seen.pair?.order ?? Number.POSITIVE_INFINITY) < mirrored.engineOrder;
     const pair = isOvertaken ? null : seen.pair;
+    // What overtook it may not have been written.
+    if (isOvertaken) report.leftOut([mirrored.row.id]);
     if (pair !== null && context.fleet?.kind === "host") {
       const rival = contestedWith(mirrored.row, pair, context.fleet.ownership);
       if (rival === null) rivals.delete(mirrored.row.id);

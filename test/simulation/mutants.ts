@@ -78,8 +78,8 @@ export const mutants: readonly Mutant[] = [
     file: "cycle.ts",
     replace: [
       [
-        "const engine = unchangedEngine(memory, takeComparable(parts.engineSource, now));",
-        "const late = await readStamp(parts, plan, memory); const taken = unchangedEngine(memory, takeComparable(parts.engineSource, now)); const engine = taken && late !== 'lease-lost' ? { ...taken, stamp: late.now } : taken;",
+        "const engine = unchangedEngine(memory, isNamed ? takeComparable(parts.engineSource, now) : null);",
+        "const late = await readStamp(parts, plan, memory); const taken = unchangedEngine(memory, isNamed ? takeComparable(parts.engineSource, now) : null); const engine = taken && late !== 'lease-lost' ? { ...taken, stamp: late.now } : taken;",
       ],
     ],
   },
