@@ -24,10 +24,10 @@ import {
 } from "./bench-fleet/measure.ts";
 import { countStatements } from "./bench-fleet/meter.ts";
 import { pageTable, terminalTable, writePage } from "./bench-fleet/page.ts";
+import { runProgram } from "./program.ts";
 import { startPgBouncer } from "./services/pgbouncer.ts";
 import { type Postgres, startPostgres } from "./services/postgres.ts";
 import { startRedis } from "./services/redis.ts";
-import { stopAllServices } from "./services/scope.ts";
 
 const { values } = parseArgs({
   options: {
@@ -132,12 +132,7 @@ async function calm(fleet: Fleet, server: Postgres): Promise<void> {
   await server.query("checkpoint");
 }
 
-try {
+await runProgram(async () => {
   await bench();
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await stopAllServices();
-}
-process.exit();
+  return true;
+});

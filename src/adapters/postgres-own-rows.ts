@@ -43,7 +43,7 @@ const HEAD = sql`
 
 /**
  * Of a resource that no host is named for it is not known whose it is: it may be from before there were hosts. By paths, which
- * copy no condition out of the document: half of what a pass over 100,000 rows takes.
+ * copy no condition out of the document: a pass goes over the rows of all hosts.
  */
 const namesHost = (host: string): Sql =>
   sql`(${["container", "volume"].reduce((either, key) => {
